@@ -1,0 +1,88 @@
+//! The shape of every error that leaves the API: `{"code","details","hint","message"}`.
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::Body;
+
+/// An answer that reports a failure, in PostgREST's shape.
+///
+/// Each stage has a typed error of its own that converts into this one at the stage's border.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// A `PGRST…` code or an SQLSTATE.
+    pub code: String,
+    /// What went wrong, for a person.
+    pub message: String,
+    /// More about it: text, or JSON where PostgREST sends JSON.
+    pub details: Option<Value>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Headers beside the body, such as `WWW-Authenticate` and `Retry-After`.
+    pub headers: HeaderMap,
+}
+
+#[derive(Serialize)]
+struct Shape<'a> {
+    code: &'a str,
+    details: &'a Option<Value>,
+    hint: &'a Option<String>,
+    message: &'a str,
+}
+
+impl ApiError {
+    /// An error without details, hint or headers.
+    pub fn new(status: StatusCode, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+            details: None,
+            hint: None,
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// Adds details.
+    #[must_use]
+    pub fn details(mut self, details: impl Into<Value>) -> Self {
+        self.details = Some(details.into());
+        self
+    }
+
+    /// Adds a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// The response, with the error as JSON.
+    pub fn into_response(self) -> Response<Body> {
+        let shape = Shape {
+            code: &self.code,
+            details: &self.details,
+            hint: &self.hint,
+            message: &self.message,
+        };
+        let body = serde_json::to_string(&shape).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json; charset=utf-8"),
+        );
+        response
+    }
+}

@@ -1,0 +1,19 @@
+//! The gateway's router: an HTTP request in, an HTTP response out, Postgres messages in between.
+//!
+//! Pure Rust on `http`, `bytes` and our own types. What it needs of the world (time, randomness,
+//! a Postgres session) it asks for through [`World`].
+//!
+//! **Invariant:** nothing here depends on JavaScript bindings, on any target.
+
+pub mod body;
+pub mod config;
+pub mod error;
+pub mod identity;
+pub mod rest;
+pub mod schema;
+pub mod wire;
+pub mod world;
+
+pub use body::Body;
+pub use error::ApiError;
+pub use world::World;

@@ -1,0 +1,1 @@
+//! Postgres wire protocol messages, built and parsed. No I/O here.

@@ -1,0 +1,90 @@
+//! What the router asks of the world: time, randomness, a Postgres session.
+
+use std::{future::Future, pin::Pin};
+
+use bytes::Bytes;
+use futures::Stream;
+
+/// Milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// Whole seconds since the Unix epoch, as JWT claims count them.
+    pub const fn seconds(self) -> u64 {
+        self.0 / 1000
+    }
+}
+
+/// Bytes of the Postgres wire protocol, from one client to the server, whole messages only.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Frontend messages; the last one is a Sync or a simple Query.
+    pub messages: Bytes,
+    /// Whether running it twice is harmless. Only such exchanges are retried when the database's
+    /// owner dies while they are in flight.
+    pub idempotent: bool,
+    /// The transaction this exchange continues, if an earlier one left it open.
+    pub transaction: Option<Transaction>,
+    /// Whether a transaction that is still open after this exchange is kept for the next one of the
+    /// same client. Without it the database worker rolls back what was left open.
+    pub hold: bool,
+}
+
+/// An open transaction that the database worker keeps for one client; rolled back when it is idle
+/// for too long or the client goes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Transaction(pub u32);
+
+/// The backend's messages in answer to one [`Exchange`], in chunks that may end anywhere.
+pub struct Answer {
+    /// Ends after `ReadyForQuery`. Dropping it tells the database worker that nobody listens.
+    pub chunks: Pin<Box<dyn Stream<Item = Result<Bytes, Unavailable>>>>,
+    /// Names the transaction that was kept open (`hold`), for the exchange that ends it. It counts
+    /// only where the answer's `ReadyForQuery` says that a transaction is open.
+    pub transaction: Transaction,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Answer")
+            .field("transaction", &self.transaction)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why no answer came from the database. Each becomes a 503 with `Retry-After`, except
+/// [`Unavailable::Broken`], which no retry mends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unavailable {
+    /// No tab owns the database.
+    NoOwner,
+    /// The owner went away before it answered; whether the exchange took effect is unknown.
+    OwnerLost,
+    /// The owner did not answer within the deadline.
+    Deadline,
+    /// Too many exchanges are waiting.
+    Busy,
+    /// The worker speaks another version of the port protocol.
+    Version { ours: u16, theirs: u16 },
+    /// The database could not be opened; the text is for a person.
+    Broken(String),
+}
+
+/// The router's one dependency on its surroundings: the service worker, the Node host and the
+/// tests each bring their own.
+pub trait World {
+    /// The time now. It never panics and may repeat.
+    fn now(&self) -> Timestamp;
+
+    /// Fills `buffer` with cryptographically secure random bytes.
+    fn random(&self, buffer: &mut [u8]);
+
+    /// Sends messages to the Postgres session of `project` and gives its answer.
+    fn exchange(
+        &self,
+        project: &str,
+        exchange: Exchange,
+    ) -> impl Future<Output = Result<Answer, Unavailable>>;
+}

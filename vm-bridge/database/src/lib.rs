@@ -1,0 +1,1 @@
+//! The database worker: one queue before one Postgres session.

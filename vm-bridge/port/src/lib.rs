@@ -1,0 +1,1 @@
+//! Frames that cross a MessagePort, encoded and decoded in one place.
