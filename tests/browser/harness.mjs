@@ -1,0 +1,121 @@
+// A real Chromium, the built page, and the few things the browser tests and benchmarks do with them.
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+
+const dist = path.join(import.meta.dirname, '../../static/dist');
+const candidates = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--enable-features=SharedArrayBuffer'];
+const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm', '.json': 'application/json', '.svg': 'image/svg+xml' };
+
+/** Starts Chromium with a profile: a new one, deleted on close, or the one at `profile`, which is kept. */
+export async function launch({ profile } = {}) {
+  const executablePath = candidates.find((file) => file && existsSync(file));
+  if (!executablePath) throw new Error('no Chromium found: run `cargo xtask setup`, or name one in $CHROMIUM');
+  const directory = profile ?? mkdtempSync(path.join(tmpdir(), 'gateway-profile-'));
+  const context = await chromium.launchPersistentContext(directory, { executablePath, headless: true, args: flags, acceptDownloads: false });
+  if (!profile) context.on('close', () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
+  return context;
+}
+
+/** Serves `static/dist` on a port of its own, hence an origin of its own. Without `isolation` it sends no COOP/COEP, as a static host does. */
+export async function serveDist({ isolation = true, port = 0 } = {}) {
+  if (!existsSync(path.join(dist, 'index.html'))) throw new Error('static/dist is not built: run `cargo xtask build`');
+  const requests = [];
+  const server = createServer((incoming, outgoing) => {
+    const { pathname } = new URL(incoming.url, 'http://localhost');
+    requests.push(pathname);
+    const file = path.join(dist, pathname === '/' ? 'index.html' : path.normalize(pathname));
+    if (isolation) {
+      outgoing.setHeader('cross-origin-opener-policy', 'same-origin');
+      outgoing.setHeader('cross-origin-embedder-policy', 'require-corp');
+      outgoing.setHeader('cross-origin-resource-policy', 'same-origin');
+    }
+    outgoing.setHeader('cache-control', 'no-cache');
+    if (!file.startsWith(dist) || !existsSync(file) || !statSync(file).isFile()) {
+      outgoing.writeHead(404, { 'content-type': 'text/plain' }).end('not a file of static/dist');
+      return;
+    }
+    outgoing.writeHead(200, { 'content-type': types[path.extname(file)] ?? 'application/octet-stream' }).end(readFileSync(file));
+  });
+  await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return {
+    url: `http://localhost:${server.address().port}`,
+    port: server.address().port,
+    /** Paths that reached the network, in order. */
+    requests,
+    close: () => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }),
+  };
+}
+
+/** Kills every service worker of the browser, as Chromium itself does after 30 idle seconds. */
+export async function stopServiceWorkers(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send('ServiceWorker.enable');
+  await session.send('ServiceWorker.stopAllWorkers');
+  await session.detach();
+}
+
+/** Opens the product's page and waits until its gateway answers. */
+export async function openPage(context, url, { storage = 'memory', project } = {}) {
+  const page = await context.newPage();
+  const address = new URL(url);
+  address.searchParams.set('storage', storage);
+  if (project) address.searchParams.set('project', project);
+  await page.goto(address.href);
+  await untilReady(page, project);
+  return page;
+}
+
+/** Waits until `/gateway/status` says that the database is open. */
+export async function untilReady(page, project) {
+  const path = project ? `/${project}/gateway/status` : '/gateway/status';
+  await page.waitForFunction(async (path) => {
+    if (!navigator.serviceWorker.controller) return false;
+    const response = await fetch(path).catch(() => undefined);
+    return response?.ok === true;
+  }, path, { timeout: 60_000, polling: 200 });
+}
+
+/** A whole gateway on an origin of its own: server, page, keys, and SQL as the owner. */
+export async function openGateway(context, { storage = 'memory', project, server } = {}) {
+  const own = server ?? (await serveDist());
+  const page = await openPage(context, own.url, { storage, project });
+  const status = await page.evaluate(async (path) => (await fetch(path)).json(), project ? `/${project}/gateway/status` : '/gateway/status');
+  return {
+    page, url: own.url, server: own, status, keys: status.keys,
+    sql: (text) => sql(page, status.keys.secret, text),
+    memory: () => memory(page),
+    close: async () => { await page.close(); if (!server) await own.close(); },
+  };
+}
+
+/** Runs SQL as the owner through `/pg/query`; throws what Postgres said. */
+export async function sql(page, secret, query) {
+  const { ok, body } = await page.evaluate(async ([secret, query]) => {
+    const response = await fetch('/pg/query', { method: 'POST', headers: { apikey: secret, 'content-type': 'application/json' }, body: JSON.stringify({ query }) });
+    return { ok: response.ok, body: await response.text() };
+  }, [secret, query]);
+  if (!ok) throw new Error(body);
+  return JSON.parse(body);
+}
+
+/** Bytes in use, by context: JavaScript heap and what it holds outside (WASM memories, buffers). */
+export async function memory(page) {
+  const root = await page.context().browser()?.newBrowserCDPSession() ?? await page.context().newCDPSession(page);
+  const { targetInfos } = await root.send('Target.getTargets');
+  const sums = {};
+  for (const worker of page.context().serviceWorkers()) {
+    const session = await page.context().newCDPSession(worker).catch(() => undefined);
+    if (!session) continue;
+    const usage = await session.send('Runtime.getHeapUsage');
+    sums['service worker'] = (sums['service worker'] ?? 0) + usage.usedSize + (usage.backingStorageSize ?? 0);
+  }
+  const session = await page.context().newCDPSession(page);
+  const usage = await session.send('Runtime.getHeapUsage');
+  sums.page = usage.usedSize + (usage.backingStorageSize ?? 0);
+  void targetInfos;
+  return sums;
+}
