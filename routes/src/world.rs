@@ -1,6 +1,6 @@
 //! What the router asks of the world: time, randomness, a Postgres session.
 
-use std::{future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin};
 
 use bytes::Bytes;
 use futures::Stream;
@@ -45,8 +45,8 @@ pub struct Answer {
     pub transaction: Transaction,
 }
 
-impl std::fmt::Debug for Answer {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Answer")
             .field("transaction", &self.transaction)
@@ -71,6 +71,25 @@ pub enum Unavailable {
     /// The database could not be opened; the text is for a person.
     Broken(String),
 }
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoOwner => formatter.write_str("No tab has the database open"),
+            Self::OwnerLost => formatter
+                .write_str("The tab that had the database open went away before it answered"),
+            Self::Deadline => formatter.write_str("The database did not answer in time"),
+            Self::Busy => formatter.write_str("Too many requests wait for the database"),
+            Self::Version { ours, theirs } => write!(
+                formatter,
+                "The database worker speaks version {theirs} of the protocol, the gateway {ours}"
+            ),
+            Self::Broken(reason) => write!(formatter, "The database could not be opened: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Unavailable {}
 
 /// The router's one dependency on its surroundings: the service worker, the Node host and the
 /// tests each bring their own.
