@@ -25,7 +25,7 @@ const percentile = (values, p) => values.toSorted((a, b) => a - b)[Math.min(valu
 const ms = (value) => `${value.toFixed(2)} ms`;
 
 async function bundle(entry, format = 'iife') {
-  const result = await build({ entryPoints: [path.join(here, 'peers', entry)], bundle: true, write: false, format, minify: true, platform: 'browser', external: ['fs', 'path', 'url', 'module', 'crypto', 'util', 'fs/promises', 'node:*'] });
+  const result = await build({ entryPoints: [path.join(here, 'peers', entry)], bundle: true, write: false, format, minify: true, platform: 'browser', external: ['node:module'] });
   return result.outputFiles[0].text;
 }
 
@@ -81,10 +81,10 @@ async function peer(name, files) {
   return { name, page, headers: {}, sequential: [], parallel: [] };
 }
 
-const bundledPage = await bundle('page.ts');
+const bundledPage = await bundle('page.ts', 'esm');
 const peers = [
-  await peer('constant', { 'index.html': '<script src="/page.js"></script>', 'page.js': bundledPage, 'sw.js': await bundle('constant-sw.ts') }),
-  await peer('wire', { 'index.html': '<script data-database src="/page.js"></script>', 'page.js': bundledPage, 'sw.js': await bundle('wire-sw.ts'), 'database.js': (await bundle('wire-database.ts', 'esm')) }),
+  await peer('constant', { 'index.html': '<script type="module" src="/page.js"></script>', 'page.js': bundledPage, 'sw.js': await bundle('constant-sw.ts') }),
+  await peer('wire', { 'index.html': '<script type="module" data-database src="/page.js"></script>', 'page.js': bundledPage, 'sw.js': await bundle('wire-sw.ts'), 'database.js': (await bundle('wire-database.ts', 'esm')) }),
 ];
 const gateway = await openGateway(browser, { storage: 'memory' });
 await gateway.sql(readFileSync(path.join(here, 'peers/shared.ts'), 'utf8').match(/setup = `([^]*?)`;/)[1]);

@@ -1,4 +1,5 @@
 // The page of the two floors.
+import { message } from './shared';
 async function controlled(): Promise<void> {
   await navigator.serviceWorker.register('/sw.js');
   if (!navigator.serviceWorker.controller) {
@@ -13,6 +14,6 @@ async function controlled(): Promise<void> {
   await new Promise((resolve) => { worker.onmessage = resolve; worker.postMessage(null, [channel.port1]); });
   const ported = new Promise((resolve) => navigator.serviceWorker.addEventListener('message', resolve, { once: true }));
   navigator.serviceWorker.startMessages();
-  navigator.serviceWorker.controller!.postMessage(null, [channel.port2]);
+  navigator.serviceWorker.controller!.postMessage(message(), [channel.port2]);
   await ported;
 })();

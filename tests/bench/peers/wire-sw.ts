@@ -1,13 +1,13 @@
 // Floor 2: a worker that posts a ready-made wire message to the database worker and returns the bytes.
-import { message } from './shared';
 declare const self: ServiceWorkerGlobalScope;
-const ready = message();
+let ready: Uint8Array<ArrayBuffer>;
 let port: MessagePort | undefined;
 let next = 0;
 const waiting = new Map<number, (bytes: ArrayBuffer) => void>();
 self.addEventListener('install', () => void self.skipWaiting());
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener('message', (event) => {
+  ready = event.data;
   port = event.ports[0];
   port!.onmessage = ({ data: [id, bytes] }) => { waiting.get(id)!(bytes); waiting.delete(id); };
   (event.source as Client).postMessage('ported');
