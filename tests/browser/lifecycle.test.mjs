@@ -1,5 +1,6 @@
 // The gateway outlives what browsers do to it: killed workers, reloads, restarts, closed tabs.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -85,8 +86,9 @@ test('an acknowledged write survives a browser that is killed the moment it is a
     const status = await gateway.page.evaluate(async ([key, id]) => (await fetch('/rest/v1/ledger', { method: 'POST', headers: { apikey: key, 'content-type': 'application/json' }, body: JSON.stringify({ id, text: 'kept' }) })).status, [gateway.keys.publishable, id]);
     assert.equal(status, 201);
   }
-  const session = await gateway.page.context().newCDPSession(gateway.page);
-  await Promise.all([new Promise((resolve) => first.once('close', resolve)), session.send('Browser.crash').catch(() => undefined)]);
+  const closed = new Promise((resolve) => first.once('close', resolve));
+  spawnSync('pkill', ['-KILL', '-f', profile]);
+  await closed;
 
   const second = await launch({ profile });
   t.after(() => second.close());
