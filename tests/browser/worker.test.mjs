@@ -44,7 +44,7 @@ test('malformed input is answered in the API’s shape, with PostgREST’s statu
     ['/rest/v1/things?select=id&id=eq.%00', {}, 400, '22021'],
     ['/rest/v1/things', { method: 'POST', headers: json, body: '{"id":' }, 400, 'PGRST102'],
     ['/rest/v1/things', { method: 'POST', headers: json, body: '[{"id":1},{"name":"x"}]' }, 400, 'PGRST102'],
-    ['/rest/v1/things', { method: 'POST', headers: { ...headers, 'content-type': 'application/unheard-of' }, body: 'x' }, 415, 'PGRST102'],
+    ['/rest/v1/things', { method: 'POST', headers: { ...headers, 'content-type': 'application/unheard-of' }, body: 'x' }, 400, 'PGRST102'],
     ['/rest/v1/things', { method: 'POST', headers: json, body: '{"id":1,"nope":2}' }, 400, 'PGRST204'],
     ['/rest/v1/things', { headers: { ...headers, 'accept-profile': 'pg_catalog' } }, 406, 'PGRST106'],
     ['/rest/v1/things', { headers: { ...headers, accept: 'application/unheard-of' } }, 406, 'PGRST107'],
