@@ -1,0 +1,122 @@
+// The database that PostgREST's own test cases assume, in PGlite.
+//
+// `../shared/conformance/postgrest/fixtures/nopostgis.sql` is loaded once, dumped, and kept in the user's cache
+// directory under the hash of everything that made it. Every database that is handed out starts from that dump, so that
+// a first and a second run see the same thing.
+
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PGlite } from '@electric-sql/pglite';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+
+/** Where the corpus and its fixtures are, or `null` on a machine without them. */
+export function corpusDirectory() {
+  const directory = path.resolve(here, '../../../shared/conformance/postgrest');
+  return fs.existsSync(path.join(directory, 'corpus.json')) ? directory : null;
+}
+
+/**
+ * Opens a copy of the corpus's database: its session belongs to the corpus's authenticator (not a superuser), finds
+ * names in `public` and `test`, and keeps time in UTC.
+ *
+ * One database may serve any number of gateways, as it does in PostgREST's own suite: each case leaves it as it was, and
+ * a copy weighs 400 MB. Close it, or Node does not end.
+ *
+ * @param meta the corpus's `meta`; its `pg_major` must be the version of the Postgres in PGlite
+ * @returns {Promise<PGlite>}
+ */
+export async function openCorpusDatabase(meta) {
+  const corpus = corpusDirectory();
+  if (corpus === null) throw new Error('the corpus is not on this machine: ../shared/conformance/postgrest is missing');
+  const statements = split(fs.readFileSync(path.join(corpus, 'fixtures/nopostgis.sql'), 'utf8'));
+
+  const database = await PGlite.create({
+    extensions: await extensions(statements),
+    loadDataDir: new Blob([await dump(statements)]),
+  });
+  await database.exec(`SET search_path = public, test; SET timezone = 'UTC'`);
+  // The dump holds the data directory alone: what a statement wrote elsewhere is written again.
+  for (const statement of statements.filter(writesFile)) await run(database, statement);
+  // Postgres applies these at login; PGlite has none.
+  await database.exec(`
+    SELECT set_config(split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), false)
+    FROM pg_db_role_setting
+    JOIN pg_database ON pg_database.oid = setdatabase AND datname = current_database(), unnest(setconfig) AS setting
+    WHERE setrole IN (0, '"Postgrest_Test_Authenticator"'::regrole)
+  `);
+  await database.exec('SET SESSION AUTHORIZATION "Postgrest_Test_Authenticator"');
+
+  const { rows } = await database.query(`SELECT current_setting('server_version_num')::int / 10000 AS major`);
+  if (meta?.pg_major !== undefined && rows[0].major !== meta.pg_major) {
+    throw new Error(`the corpus is for Postgres ${meta.pg_major}, PGlite has Postgres ${rows[0].major}`);
+  }
+  return database;
+}
+
+/** A statement of the fixture and the `file:line` it came from. */
+function split(text) {
+  const marker = /^-- ([\w.-]+:\d+)$/m;
+  const [before, ...pieces] = text.split(marker);
+  if (before.trim() !== '') throw new Error('the fixture has a statement before its first file:line marker');
+  const statements = [];
+  for (let index = 0; index < pieces.length; index += 2) {
+    statements.push({ place: pieces[index], sql: pieces[index + 1] });
+  }
+  return statements;
+}
+
+/** The contrib extensions that the fixture creates, as PGlite wants them: by name, before it starts. */
+async function extensions(statements) {
+  const names = new Set();
+  for (const { sql } of statements) {
+    const match = /^\s*(?:--.*\n\s*)*create\s+extension\s+(?:if\s+not\s+exists\s+)?"?([\w-]+)"?/i.exec(sql);
+    if (match && match[1] !== 'plpgsql') names.add(match[1].replaceAll('-', '_'));
+  }
+  return Object.fromEntries(
+    await Promise.all(
+      [...names].map(async (name) => [name, (await import(`@electric-sql/pglite/contrib/${name}`))[name]]),
+    ),
+  );
+}
+
+function writesFile({ sql }) {
+  return /^\s*(?:--.*\n\s*)*copy\b[\s\S]*\bto\s+'\//i.test(sql);
+}
+
+async function run(database, { place, sql }) {
+  try {
+    await database.exec(sql);
+  } catch (error) {
+    throw new Error(`${place}: ${error.message}\n${sql.trim().slice(0, 400)}`);
+  }
+}
+
+/** The data directory with the fixture in it, from the cache if it is there. */
+async function dump(statements) {
+  const hash = createHash('sha256')
+    .update(fs.readFileSync(fileURLToPath(import.meta.url)))
+    .update(fs.readFileSync(fileURLToPath(import.meta.resolve('@electric-sql/pglite/pglite.wasm'))))
+    .update(JSON.stringify(statements))
+    .digest('hex');
+  const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'supabase-lite-gateway');
+  const file = path.join(cache, `corpus-${hash.slice(0, 32)}.tar`);
+  if (fs.existsSync(file)) return fs.readFileSync(file);
+
+  const database = await PGlite.create({ extensions: await extensions(statements) });
+  for (const statement of statements) await run(database, statement);
+  await database.exec('RESET ALL');
+  await database.exec('VACUUM ANALYZE');
+  const bytes = new Uint8Array(await (await database.dumpDataDir('none')).arrayBuffer());
+  await database.close();
+
+  // Two runs may do this at once: each writes a file of its own and the last rename wins.
+  fs.mkdirSync(cache, { recursive: true });
+  const unfinished = `${file}.${process.pid}`;
+  fs.writeFileSync(unfinished, bytes);
+  fs.renameSync(unfinished, file);
+  return bytes;
+}
