@@ -2,25 +2,39 @@
 //!
 //! Source: PostgREST's pages on tables and views, resource embedding, aggregate functions.
 
+mod cursor;
+mod error;
+mod failure;
+mod filter;
+mod name;
+mod order;
+mod pairs;
+mod parse;
+mod select;
+#[cfg(test)]
+mod tests;
+
+pub use error::QueryError;
+pub use parse::MAX_LENGTH;
+
 /// The parsed query string.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Query {
-    /// Empty where `select` was not given: that means `*`.
+    /// `*` where `select` was not given; empty where it was given without items.
     pub select: Vec<SelectItem>,
     /// `column=op.value`; the path leads to the embed it applies to.
     pub filters: Vec<(EmbedPath, Filter)>,
     /// `and=(…)`, `or=(…)`, `not.and=(…)`, behind the path of the embed.
     pub logic: Vec<(EmbedPath, LogicTree)>,
     pub order: Vec<(EmbedPath, Vec<OrderTerm>)>,
-    /// `limit` and `offset`, by embed.
+    /// `limit` and `offset`, by embed; at most one window for each path.
     pub ranges: Vec<(EmbedPath, Window)>,
-    /// `columns=a,b`: the keys of the payload that count.
+    /// `columns=a,b`: the keys of the payload that count, sorted, each once.
     pub columns: Option<Vec<String>>,
     pub on_conflict: Option<Vec<String>>,
-    /// All pairs as they came, decoded: arguments of an RPC by GET are among them.
+    /// The arguments of an RPC by GET: pairs whose value is no `operator.value`, in order, with
+    /// repeated names (a variadic argument) kept. Empty for every other request.
     pub parameters: Vec<(String, String)>,
-    /// The pairs that are filters only if the target is not a function's argument.
-    pub filter_parameters: Vec<(String, String)>,
     /// The query string with its keys sorted, for `Content-Location` and canonical comparison.
     pub canonical: String,
 }
@@ -28,10 +42,12 @@ pub struct Query {
 /// Names of embeds from the root down; empty for the root itself.
 pub type EmbedPath = Vec<String>;
 
+/// What `limit` and `offset` asked for. Signed: Postgres is the one to refuse a negative number
+/// for an embed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Window {
-    pub offset: u64,
-    pub limit: Option<u64>,
+    pub offset: i64,
+    pub limit: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +110,7 @@ pub struct JsonStep {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JsonOperand {
     Key(String),
-    /// Kept as written (`-1`, `+3`) and bound as a parameter.
+    /// Digits with an optional minus, kept as text.
     Index(String),
 }
 
