@@ -11,6 +11,7 @@ pub mod error;
 pub mod identity;
 pub mod rest;
 pub mod schema;
+pub mod table;
 pub mod wire;
 pub mod world;
 

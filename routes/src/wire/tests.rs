@@ -304,14 +304,11 @@ fn parts(bytes: &[u8], size: usize) -> Vec<Result<Bytes, Unavailable>> {
 async fn body_of(chunks: Vec<Result<Bytes, Unavailable>>) -> Result<Bytes, BodyError> {
     let mut messages = Messages::streaming(answer(chunks));
     loop {
-        match messages.next().await.unwrap().unwrap() {
-            Message::RowHead { last, .. } => {
-                return match messages.into_body(last.unwrap()) {
-                    body @ Body::Stream(_) => body.collect(usize::MAX).await,
-                    other => panic!("{other:?}"),
-                };
-            }
-            _ => {}
+        if let Message::RowHead { last, .. } = messages.next().await.unwrap().unwrap() {
+            return match messages.into_body(last.unwrap()) {
+                body @ Body::Stream(_) => body.collect(usize::MAX).await,
+                other => panic!("{other:?}"),
+            };
         }
     }
 }
