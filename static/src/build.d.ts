@@ -1,0 +1,21 @@
+// What static/build.mjs writes into the sources.
+
+/** Which URLs the gateway answers: a regular expression, from `routes::table::pattern()`. */
+declare const GATEWAY_PATTERN: string;
+/** Hash of everything that is built; the page and its workers compare it. */
+declare const GATEWAY_VERSION: string;
+/** The database worker's file, relative to the page. Page only. */
+declare const DATABASE_WORKER: string;
+/** Every file the browser needs to work offline, relative to the service worker. Service worker only. */
+declare const GATEWAY_FILES: readonly string[];
+
+declare module '*.wasm' {
+  /** The file's URL, relative to the script. */
+  const url: string;
+  export default url;
+}
+
+declare module '*.sql' {
+  const text: string;
+  export default text;
+}

@@ -1,0 +1,57 @@
+//! The wasm-bindgen command line, of exactly the version in Cargo.lock.
+
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Result};
+use crate::process;
+use crate::workspace::{Workspace, cargo};
+
+pub(crate) fn install(workspace: &Workspace) -> Result<PathBuf> {
+    let version = workspace.locked("wasm-bindgen")?;
+    let folder = workspace.cache.join(format!("wasm-bindgen-{version}"));
+    let cached = folder
+        .join("bin/wasm-bindgen")
+        .with_extension(std::env::consts::EXE_EXTENSION);
+    let found = process::find("wasm-bindgen")
+        .into_iter()
+        .chain([cached.clone()])
+        .find(|file| is_version(file, &version));
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    println!(
+        "setup: building wasm-bindgen {version} once, a few minutes (into {})",
+        folder.display()
+    );
+    // Its own target folder, outside the checkout's configuration: flags for our code are not for it.
+    process::run(
+        cargo()
+            .current_dir(std::env::temp_dir())
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("RUSTFLAGS")
+            .args([
+                "install",
+                "wasm-bindgen-cli",
+                "--locked",
+                "--force",
+                "--bin",
+                "wasm-bindgen",
+                "--version",
+            ])
+            .arg(format!("={version}"))
+            .arg("--root")
+            .arg(&folder),
+    )?;
+    if is_version(&cached, &version) {
+        return Ok(cached);
+    }
+    Err(Failure::new(format!(
+        "{} is not wasm-bindgen {version}: delete that folder and run this again",
+        cached.display()
+    )))
+}
+
+fn is_version(file: &Path, version: &str) -> bool {
+    process::probe(file, &["--version"])
+        .is_some_and(|text| text == format!("wasm-bindgen {version}"))
+}

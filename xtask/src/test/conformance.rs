@@ -1,0 +1,135 @@
+//! PostgREST's own cases, run on the gateway, against the list of those known to fail.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::failure::{Doing, Result};
+use crate::process;
+use crate::setup;
+use crate::workspace::{Workspace, read_text};
+
+use super::Work;
+use super::count::Count;
+
+/// What PGlite cannot have, and cases that compare EXPLAIN of PostgREST's own SQL.
+const EXCLUDED: &str = "postgis,safeupdate,plan_shape";
+
+pub(crate) fn work(workspace: &Workspace) -> Work {
+    let corpus = corpus_folder(workspace);
+    if !corpus.join("run_corpus.mjs").is_file() {
+        return Work::Skip(format!("no corpus at {}", corpus.display()));
+    }
+    Work::Own(run)
+}
+
+fn corpus_folder(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("../shared/conformance")
+}
+
+/// A listed case that fails is skipped; one that passes is a failure: take it off the list.
+/// With `UPDATE_EXPECT=1` the list is written anew.
+fn run(workspace: &Workspace) -> Result<Count> {
+    let corpus = corpus_folder(workspace);
+    let folder = workspace.target.join("conformance");
+    std::fs::create_dir_all(&folder).doing(format_args!("create {}", folder.display()))?;
+    let report = folder.join("report.json");
+    if report.exists() {
+        std::fs::remove_file(&report).doing(format_args!("delete {}", report.display()))?;
+    }
+    let mut command = Command::new(setup::node());
+    command
+        .current_dir(&workspace.root)
+        .arg(corpus.join("run_corpus.mjs"))
+        .arg("--corpus")
+        .arg(corpus.join("postgrest/corpus.json"))
+        .arg("--handler")
+        .arg(workspace.root.join("tests/conformance/handler.mjs"))
+        .args(["--exclude", EXCLUDED, "--report"])
+        .arg(&report);
+    println!("$ {}", process::shown(&command));
+    // Its exit code only says that some case failed; which ones is in the report.
+    let _ = process::watch(&mut command, |_| {})?;
+    let outcome: Value =
+        serde_json::from_str(&read_text(&report)?).doing("read the conformance report")?;
+    let failing: BTreeSet<String> = outcome["out"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|case| case["id"].as_str().map(str::to_owned))
+        .collect();
+    let figure = |name: &str| {
+        outcome["res"][name]
+            .as_u64()
+            .and_then(|figure| usize::try_from(figure).ok())
+            .unwrap_or(0)
+    };
+    let list = workspace.root.join("tests/conformance/known-failures.txt");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        let ids: Vec<&str> = failing.iter().map(String::as_str).collect();
+        std::fs::write(&list, ids.join("\n") + "\n")
+            .doing(format_args!("write {}", list.display()))?;
+    }
+    Ok(judge(
+        &failing,
+        &known(&list)?,
+        figure("pass"),
+        figure("skip"),
+    ))
+}
+
+fn known(list: &Path) -> Result<BTreeSet<String>> {
+    Ok(read_text(list)?
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect())
+}
+
+fn judge(
+    failing: &BTreeSet<String>,
+    known: &BTreeSet<String>,
+    passed: usize,
+    skipped: usize,
+) -> Count {
+    let unexpected: Vec<&String> = failing.difference(known).collect();
+    let mended: Vec<&String> = known.difference(failing).collect();
+    for id in &unexpected {
+        println!("fails, and is not in known-failures.txt: {id}");
+    }
+    for id in &mended {
+        println!("passes (or is gone), take it off known-failures.txt: {id}");
+    }
+    let known_and_failing = failing.len() - unexpected.len();
+    println!(
+        "{passed} of {} cases pass; {known_and_failing} are known to fail (counted as skipped); {skipped} cannot run here ({EXCLUDED})",
+        passed + failing.len()
+    );
+    Count {
+        passed: passed.saturating_sub(mended.len()),
+        failed: unexpected.len() + mended.len(),
+        skipped: skipped + known_and_failing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(ids: &[&str]) -> BTreeSet<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    #[test]
+    fn the_list_is_exact() {
+        let judged =
+            |failing: &[&str], known: &[&str]| judge(&set(failing), &set(known), 10, 2).to_string();
+        assert_eq!(judged(&[], &[]), "10 passed, 0 failed, 2 skipped");
+        assert_eq!(judged(&["a"], &["a"]), "10 passed, 0 failed, 3 skipped");
+        assert_eq!(judged(&["a"], &[]), "10 passed, 1 failed, 2 skipped");
+        assert_eq!(judged(&[], &["a"]), "9 passed, 1 failed, 2 skipped");
+    }
+}

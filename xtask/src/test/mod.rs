@@ -1,0 +1,117 @@
+//! `cargo xtask test`: every check and every test; the last line is the sum.
+
+mod conformance;
+mod count;
+mod steps;
+
+use std::process::Command;
+use std::time::Instant;
+
+use crate::failure::{Failure, Result};
+use crate::process;
+use crate::setup;
+use crate::workspace::Workspace;
+use count::Count;
+
+/// One thing that can fail by itself.
+pub(crate) struct Step {
+    name: String,
+    work: Work,
+    /// It runs what `cargo xtask build` makes.
+    needs_build: bool,
+}
+
+pub(crate) enum Work {
+    /// Passes when the program succeeds.
+    Check(Command),
+    /// Says itself how many tests passed.
+    Suite(Command),
+    /// A piece of this program.
+    Own(fn(&Workspace) -> Result<Count>),
+    /// Cannot run here, and why.
+    Skip(String),
+}
+
+/// Runs the steps whose name contains `filter`, all of them even when one fails.
+pub(crate) fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
+    let start = Instant::now();
+    let mut run = Run::default();
+    run.step(
+        workspace,
+        "setup",
+        Work::Own(|workspace| setup::everything(workspace).map(|_| Count::of_check(true))),
+    );
+    let steps = steps::steps(workspace)?;
+    let chosen = |step: &Step| filter.is_none_or(|filter| step.name.contains(filter));
+    if !steps.iter().any(chosen) {
+        let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
+        return Err(Failure::usage(format!(
+            "no step's name contains {:?}; the steps are: {}",
+            filter.unwrap_or_default(),
+            names.join(", ")
+        )));
+    }
+    let build = steps.iter().any(|step| chosen(step) && step.needs_build);
+    for step in steps {
+        if chosen(&step) || (build && step.name == steps::BUILD) {
+            run.step(workspace, &step.name, step.work);
+        }
+    }
+    println!("\n=== summary ({:.0} s)", start.elapsed().as_secs_f64());
+    for (failed, line) in &run.summary {
+        println!("{} {line}", if *failed { "FAILED" } else { "      " });
+    }
+    println!("{}", run.total);
+    if run.total.failed > 0 {
+        Err(Failure::quiet())
+    } else {
+        Ok(())
+    }
+}
+
+/// What has been run so far.
+#[derive(Default)]
+struct Run {
+    total: Count,
+    summary: Vec<(bool, String)>,
+}
+
+impl Run {
+    fn step(&mut self, workspace: &Workspace, name: &str, work: Work) {
+        println!("\n=== {name}");
+        let begin = Instant::now();
+        let count = finish(workspace, work);
+        let line = format!(
+            "{name:<36} {count}  ({:.1} s)",
+            begin.elapsed().as_secs_f64()
+        );
+        println!("--- {line}");
+        self.total += count;
+        self.summary.push((count.failed > 0, line));
+    }
+}
+
+/// Counts what a step did; trouble in running it is a failed test, not the end of the run.
+fn finish(workspace: &Workspace, work: Work) -> Count {
+    let counted = match work {
+        Work::Skip(reason) => {
+            println!("skipped: {reason}");
+            Ok(Count::skipped(1))
+        }
+        Work::Check(mut command) => {
+            println!("$ {}", process::shown(&command));
+            process::watch(&mut command, |_| {}).map(|status| Count::of_check(status.success()))
+        }
+        Work::Suite(mut command) => {
+            println!("$ {}", process::shown(&command));
+            let mut count = Count::default();
+            process::watch(&mut command, |line| count.read(line))
+                .map(|status| count.with_status(status.success()))
+        }
+        Work::Own(work) => work(workspace),
+    };
+    counted.unwrap_or_else(|failure| {
+        println!("{failure}");
+        Count::of_check(false)
+    })
+}

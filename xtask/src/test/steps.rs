@@ -1,0 +1,213 @@
+//! What `cargo xtask test` runs, in order: the quick checks first, the browser last.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::build::{self, Profile};
+use crate::failure::{Doing, Result};
+use crate::setup;
+use crate::workspace::{Workspace, cargo};
+
+use super::count::Count;
+use super::{Step, Work, conformance};
+
+pub(crate) const BUILD: &str = "build";
+
+pub(crate) fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
+    let shells = workspace.with_shell();
+    let packages = |arguments: &[&str]| {
+        let mut command = cargo();
+        command.current_dir(&workspace.root).args(arguments);
+        for package in &shells {
+            command.args(["--package", package]);
+        }
+        command
+    };
+    let host = |arguments: &[&str]| {
+        let mut command = cargo();
+        command.current_dir(&workspace.root).args(arguments);
+        command
+    };
+    let denied = |mut command: Command| {
+        command.env("RUSTDOCFLAGS", "-D warnings");
+        command
+    };
+    let mut wasm_clippy = packages(&["clippy", "--quiet", "--target", setup::WASM_TARGET, "--lib"]);
+    wasm_clippy.args(["--", "-D", "warnings"]);
+
+    let mut steps = vec![
+        check("rustfmt", host(&["fmt", "--all", "--check"])),
+        check(
+            "clippy, host",
+            host(&[
+                "clippy",
+                "--quiet",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ),
+        check("clippy, wasm32", wasm_clippy),
+        check(
+            "rustdoc, host",
+            denied(host(&[
+                "doc",
+                "--quiet",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+            ])),
+        ),
+        check(
+            "rustdoc, wasm32",
+            denied(packages(&[
+                "doc",
+                "--quiet",
+                "--no-deps",
+                "--document-private-items",
+                "--lib",
+                "--target",
+                setup::WASM_TARGET,
+            ])),
+        ),
+        suite(
+            "cargo test",
+            host(&["test", "--quiet", "--workspace", "--no-fail-fast"]),
+        ),
+        Step {
+            name: BUILD.to_owned(),
+            work: Work::Own(|workspace| {
+                build::build(workspace, Profile::Release).map(|()| Count::of_check(true))
+            }),
+            needs_build: false,
+        },
+    ];
+    for project in type_checked(workspace) {
+        let mut command = Command::new(setup::node());
+        command
+            .current_dir(workspace.statics())
+            .args(["node_modules/typescript/bin/tsc", "--noEmit", "--project"])
+            .arg(&project);
+        steps.push(check(&format!("tsc, static/{}", project.display()), command).after_build());
+    }
+    let (browser, others): (Vec<_>, Vec<_>) = node_suites(workspace)?
+        .into_iter()
+        .partition(|(name, _)| name == "browser");
+    for (name, files) in others {
+        steps.push(suite(&format!("tests/{name}"), node_test(workspace, &files)).after_build());
+    }
+    steps.push(Step {
+        name: "conformance".to_owned(),
+        work: conformance::work(workspace),
+        needs_build: true,
+    });
+    for (name, files) in browser {
+        let mut command = node_test(workspace, &files);
+        if let Some(chromium) = setup::chromium() {
+            command.env("CHROMIUM", chromium);
+        }
+        steps.push(suite(&format!("tests/{name}"), command).after_build());
+    }
+    Ok(steps)
+}
+
+fn check(name: &str, command: Command) -> Step {
+    Step {
+        name: name.to_owned(),
+        work: Work::Check(command),
+        needs_build: false,
+    }
+}
+
+fn suite(name: &str, command: Command) -> Step {
+    Step {
+        name: name.to_owned(),
+        work: Work::Suite(command),
+        needs_build: false,
+    }
+}
+
+impl Step {
+    fn after_build(self) -> Self {
+        Self {
+            needs_build: true,
+            ..self
+        }
+    }
+}
+
+/// The TypeScript projects of `static/`: one a folder that has its own idea of globals.
+fn type_checked(workspace: &Workspace) -> Vec<PathBuf> {
+    let statics = workspace.statics();
+    let folders = std::fs::read_dir(statics.join("src"))
+        .into_iter()
+        .flatten()
+        .filter_map(std::result::Result::ok);
+    let mut projects: Vec<PathBuf> = folders
+        .map(|entry| {
+            Path::new("src")
+                .join(entry.file_name())
+                .join("tsconfig.json")
+        })
+        .chain([PathBuf::from("tsconfig.json")])
+        .filter(|project| statics.join(project).is_file())
+        .collect();
+    projects.sort();
+    projects
+}
+
+/// `tests/<suite>/**/*.test.mjs`, by suite.
+fn node_suites(workspace: &Workspace) -> Result<Vec<(String, Vec<PathBuf>)>> {
+    let tests = workspace.root.join("tests");
+    let mut suites = Vec::new();
+    for entry in std::fs::read_dir(&tests).doing(format_args!("read {}", tests.display()))? {
+        let entry = entry.doing(format_args!("read {}", tests.display()))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == "node_modules" || !entry.path().is_dir() {
+            continue;
+        }
+        let mut files = Vec::new();
+        collect_tests(&entry.path(), &mut files)?;
+        if !files.is_empty() {
+            files.sort();
+            suites.push((name, files));
+        }
+    }
+    suites.sort();
+    Ok(suites)
+}
+
+fn collect_tests(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in std::fs::read_dir(folder).doing(format_args!("read {}", folder.display()))? {
+        let path = entry
+            .doing(format_args!("read {}", folder.display()))?
+            .path();
+        if path.is_dir() {
+            collect_tests(&path, files)?;
+        } else if path.to_string_lossy().ends_with(".test.mjs") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// One file at a time: each opens a Postgres or a browser, and CI has two cores.
+fn node_test(workspace: &Workspace, files: &[PathBuf]) -> Command {
+    let mut command = Command::new(setup::node());
+    command
+        .current_dir(&workspace.root)
+        .args([
+            "--test",
+            "--test-reporter=spec",
+            "--test-concurrency=1",
+            "--test-timeout=600000",
+        ])
+        .args(
+            files
+                .iter()
+                .map(|file| file.strip_prefix(&workspace.root).unwrap_or(file)),
+        );
+    command
+}
