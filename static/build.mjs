@@ -36,6 +36,7 @@ import { brotliCompressSync, constants } from 'node:zlib';
 import * as esbuild from 'esbuild';
 
 const root = import.meta.dirname;
+const bindings = existsSync(path.join(root, 'glue.mjs')) ? (await import('./glue.mjs')).glue : () => ({ name: 'glue', setup() {} });
 const dist = path.join(root, 'dist');
 const next = path.join(root, 'dist.next');
 const generated = path.join(root, 'generated');
@@ -54,7 +55,7 @@ const filesUnder = (directory) => (existsSync(directory) ? readdirSync(directory
 
 /** A hash of everything that decides what is built. */
 function version() {
-  const named = ['index.html', 'build.mjs', 'package-lock.json'].map((name) => path.join(root, name)).filter((file) => existsSync(file));
+  const named = ['index.html', 'build.mjs', 'glue.mjs', 'package-lock.json'].map((name) => path.join(root, name)).filter((file) => existsSync(file));
   const inputs = [...named, ...filesUnder(path.join(root, 'src')), ...filesUnder(generated)];
   return hash(String(development), ...inputs.flatMap((file) => [path.relative(root, file), readFileSync(file)]));
 }
@@ -138,7 +139,7 @@ const worker = entry('database/worker.ts');
 if (worker) {
   const result = await esbuild.build({
     ...common, entryPoints: { database: worker }, outdir: next, entryNames: '[name]-[hash]', format: 'esm', splitting: true,
-    platform: 'browser', external: nodeOnly, define, plugins: [assets({ base: './', script: 'import.meta.url' })],
+    platform: 'browser', external: nodeOnly, define, plugins: [bindings(generated), assets({ base: './', script: 'import.meta.url' })],
   });
   define.DATABASE_WORKER = text(`./${outputOf(result, worker)}`);
 }
@@ -147,7 +148,7 @@ const page = entry('page/main.tsx', 'page/main.ts');
 if (page) {
   const result = await esbuild.build({
     ...common, entryPoints: { page }, outdir: next, entryNames: '[name]-[hash]', format: 'esm', splitting: true, jsx: 'automatic',
-    platform: 'browser', define: { DATABASE_WORKER: text(''), ...define }, plugins: [assets({ base: './', script: 'import.meta.url' })],
+    platform: 'browser', define: { DATABASE_WORKER: text(''), ...define }, plugins: [bindings(generated), assets({ base: './', script: 'import.meta.url' })],
   });
   const html = readFileSync(path.join(root, 'index.html'), 'utf8');
   const style = outputOf(result, page, '.css');
@@ -161,7 +162,7 @@ if (node.length) {
   await esbuild.build({
     ...common, entryPoints: node, outdir: path.join(next, 'node'), outbase: source('node'), outExtension: { '.js': '.mjs' }, minify: false,
     format: 'esm', splitting: true, platform: 'node', target: 'node20', packages: 'external', define,
-    plugins: [assets({ base: '../', script: 'import.meta.url' })],
+    plugins: [bindings(generated), assets({ base: '../', script: 'import.meta.url' })],
   });
 }
 
@@ -171,7 +172,7 @@ if (serviceWorker) {
   await esbuild.build({
     ...common, entryPoints: { sw: serviceWorker }, outdir: next, format: 'iife', platform: 'browser',
     define: { ...define, GATEWAY_FILES: text(browserFiles.map((file) => `./${file}`)) },
-    plugins: [assets({ base: './', script: 'self.location.href' })],
+    plugins: [bindings(generated), assets({ base: './', script: 'self.location.href' })],
   });
 }
 

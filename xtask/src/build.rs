@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::failure::{Doing, Failure, Result};
+use crate::failure::{Doing, Result};
 use crate::process;
 use crate::setup::{self, Tools};
 use crate::workspace::{Fingerprint, Workspace, cargo, is_current, remember};
@@ -100,11 +100,11 @@ fn bind(workspace: &Workspace, tools: &Tools, profile: Profile, module: &Module)
         .join(profile.folder())
         .join(format!("{}.wasm", module.package));
     if !compiled.is_file() {
-        return Err(Failure::new(format!(
-            "cargo made no {}: package `{}` needs crate-type = [\"cdylib\", \"rlib\"]",
-            compiled.display(),
-            module.package
-        )));
+        println!(
+            "build: left out {}: package `{}` is no cdylib yet",
+            module.name, module.package
+        );
+        return Ok(());
     }
     let folder = workspace.statics().join("generated").join(module.name);
     let stamp = folder.join(".made-from");
@@ -163,7 +163,9 @@ fn write_pattern(workspace: &Workspace) -> Result<()> {
         "--example",
         "pattern",
     ]))?;
-    let file = workspace.statics().join("generated/pattern.txt");
+    let folder = workspace.statics().join("generated");
+    std::fs::create_dir_all(&folder).doing(format_args!("create {}", folder.display()))?;
+    let file = folder.join("pattern.txt");
     if std::fs::read_to_string(&file).is_ok_and(|known| known == pattern) {
         return Ok(());
     }
