@@ -36,6 +36,8 @@ import { brotliCompressSync, constants } from 'node:zlib';
 import * as esbuild from 'esbuild';
 
 const root = import.meta.dirname;
+// esbuild has shown its errors with their places by the time it throws.
+process.on('uncaughtException', (error) => { if (!error.errors) console.error(error.message); process.exit(1); });
 const bindings = existsSync(path.join(root, 'glue.mjs')) ? (await import('./glue.mjs')).glue : () => ({ name: 'glue', setup() {} });
 const dist = path.join(root, 'dist');
 const next = path.join(root, 'dist.next');
