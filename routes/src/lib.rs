@@ -11,6 +11,7 @@ pub mod cors;
 pub mod error;
 pub mod identity;
 pub mod rest;
+pub mod router;
 pub mod schema;
 pub mod table;
 pub mod wire;
@@ -18,4 +19,5 @@ pub mod world;
 
 pub use body::Body;
 pub use error::ApiError;
+pub use router::Router;
 pub use world::World;
