@@ -1,0 +1,70 @@
+//! What JavaScript says about its surroundings when it makes a gateway.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The one argument of the `Gateway` constructor, as JSON.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// The version of everything that was built with this module.
+    pub build: String,
+    /// The Web Lock that this instance holds while it lives; empty where there are none.
+    pub life: String,
+    /// Headers that every answer has.
+    pub headers: Map<String, Value>,
+    /// Settings under PostgREST's names that differ from a local Supabase stack's.
+    pub config: Map<String, Value>,
+}
+
+impl Options {
+    /// Reads the argument; the error is for a person.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| format!("the gateway's options: {error}"))
+    }
+
+    /// The headers of [`Options::headers`].
+    pub fn header_map(&self) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::with_capacity(self.headers.len());
+        for (name, value) in &self.headers {
+            let refused = || format!("the gateway's options: the header {name:?} cannot be sent");
+            let text = value.as_str().ok_or_else(refused)?;
+            let value = HeaderValue::from_str(text).map_err(|_invalid| refused())?;
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_invalid| refused())?;
+            headers.insert(name, value);
+        }
+        Ok(headers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_or_refused() {
+        let options = Options::parse(r#"{"build":"b1","headers":{"X-A":"1"}}"#).unwrap();
+        assert_eq!((options.build.as_str(), options.life.as_str()), ("b1", ""));
+        assert_eq!(options.header_map().unwrap()["x-a"], "1");
+        for (text, error) in [
+            (
+                "",
+                "the gateway's options: EOF while parsing a value at line 1 column 0",
+            ),
+            (
+                r#"{"bild":""}"#,
+                "the gateway's options: unknown field `bild`, expected one of `build`, `life`, `headers`, `config` at line 1 column 7",
+            ),
+        ] {
+            assert_eq!(Options::parse(text).unwrap_err(), error);
+        }
+        for headers in [r#"{"a b":""}"#, r#"{"a":"\n"}"#, r#"{"a":1}"#] {
+            let text = format!(r#"{{"headers":{headers}}}"#);
+            assert!(
+                Options::parse(&text).unwrap().header_map().is_err(),
+                "{headers}"
+            );
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The router's world in JavaScript: its clock, its randomness, and a line to each project's database.
+
+use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc};
+
+use routes::{
+    World,
+    world::{Answer, Exchange, Timestamp, Unavailable},
+};
+
+use super::link::{Link, News};
+
+/// Hears, with the project's name, of what comes over its line.
+type Tell = Rc<dyn Fn(&str, News)>;
+
+/// What JavaScript offers the router.
+pub(super) struct Surroundings {
+    build: String,
+    life: String,
+    links: RefCell<BTreeMap<String, Rc<Link>>>,
+    tell: Tell,
+}
+
+impl Surroundings {
+    /// `build` and `life` are told to every database worker; `tell` hears of each project's line.
+    pub(super) fn new(build: &str, life: &str, tell: impl Fn(&str, News) + 'static) -> Self {
+        Self {
+            build: build.to_owned(),
+            life: life.to_owned(),
+            links: RefCell::default(),
+            tell: Rc::new(tell),
+        }
+    }
+
+    /// The line to a project's database, whether anybody is on it or not.
+    pub(super) fn link(&self, project: &str) -> Rc<Link> {
+        if let Some(link) = self.links.borrow().get(project) {
+            return Rc::clone(link);
+        }
+        let tell = Rc::clone(&self.tell);
+        let name = project.to_owned();
+        let link = Link::new(&self.build, &self.life, move |news| tell(&name, news));
+        self.links
+            .borrow_mut()
+            .insert(project.to_owned(), Rc::clone(&link));
+        link
+    }
+
+    /// Says goodbye on every line.
+    pub(super) fn close(&self) {
+        let links = self.links.take();
+        for link in links.values() {
+            link.close();
+        }
+    }
+}
+
+impl World for Surroundings {
+    fn now(&self) -> Timestamp {
+        Timestamp(super::now())
+    }
+
+    fn random(&self, buffer: &mut [u8]) {
+        // `crypto` is in every browser and every Node that can run this module at all.
+        getrandom::fill(buffer).expect("crypto.getRandomValues answers");
+    }
+
+    async fn exchange(&self, project: &str, exchange: Exchange) -> Result<Answer, Unavailable> {
+        Ok(self.link(project).exchange(exchange))
+    }
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Surroundings")
+            .finish_non_exhaustive()
+    }
+}
