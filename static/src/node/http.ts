@@ -1,0 +1,78 @@
+// Between node:http and fetch: a request in, a response out, streamed both ways.
+import { once } from 'node:events';
+import { STATUS_CODES, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+
+export type Handle = (request: Request) => Promise<Response>;
+
+/** A server that answers with `handle`; it does not listen yet. */
+export function httpServer(handle: Handle): Server {
+  // Browsers and proxies allow long filters; Node's own 16 KB would refuse them.
+  return createServer({ maxHeaderSize: 128 * 1024 }, (incoming, outgoing) => {
+    answer(handle, incoming, outgoing).catch((error: unknown) => {
+      // The client went away while it was written to, which is its right.
+      if (!outgoing.destroyed) outgoing.destroy(error instanceof Error ? error : undefined);
+    });
+  });
+}
+
+async function answer(handle: Handle, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  outgoing.once('close', () => {
+    if (!outgoing.writableFinished) gone.abort();
+  });
+  let request: Request;
+  try {
+    request = requestIn(incoming, gone.signal);
+  } catch (error) {
+    return refuse(outgoing, error);
+  }
+  const response = await handle(request);
+  await responseOut(response, outgoing, gone.signal);
+}
+
+/** Throws where fetch has no such request: CONNECT and TRACE, an address that is no URL. */
+function requestIn(incoming: IncomingMessage, signal: AbortSignal): Request {
+  const url = new URL(incoming.url ?? '/', `http://${incoming.headers.host ?? 'localhost'}`);
+  const headers = new Headers();
+  for (let at = 0; at < incoming.rawHeaders.length; at += 2) {
+    const name = incoming.rawHeaders[at]!;
+    if (!hopByHop.has(name.toLowerCase())) headers.append(name, incoming.rawHeaders[at + 1]!);
+  }
+  const method = incoming.method ?? 'GET';
+  const bodiless = method === 'GET' || method === 'HEAD' || !('content-length' in incoming.headers || 'transfer-encoding' in incoming.headers);
+  if (bodiless) {
+    incoming.resume();
+    return new Request(url, { method, headers, signal });
+  }
+  const body = Readable.toWeb(incoming) as ReadableStream<Uint8Array>;
+  return new Request(url, { method, headers, signal, body, duplex: 'half' } as RequestInit);
+}
+
+/** What concerns one connection only (RFC 9110, section 7.6.1). */
+const hopByHop = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'te', 'upgrade', 'expect']);
+
+async function responseOut(response: Response, outgoing: ServerResponse, gone: AbortSignal): Promise<void> {
+  const headers: string[] = [];
+  for (const [name, value] of response.headers) headers.push(name, value);
+  outgoing.writeHead(response.status, response.statusText || STATUS_CODES[response.status] || '', headers);
+  if (!response.body) {
+    outgoing.end();
+    return;
+  }
+  const reader = response.body.getReader();
+  const cancel = () => void reader.cancel().catch(() => undefined);
+  gone.addEventListener('abort', cancel, { once: true });
+  if (gone.aborted) cancel();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    if (!outgoing.write(value) && !gone.aborted) await once(outgoing, 'drain', { signal: gone });
+  }
+  outgoing.end();
+}
+
+function refuse(outgoing: ServerResponse, error: unknown): void {
+  const body = JSON.stringify({ code: 'GW400', message: 'The request cannot be read.', details: String(error), hint: null });
+  outgoing.writeHead(400, { 'content-type': 'application/json; charset=utf-8', connection: 'close' }).end(body);
+}

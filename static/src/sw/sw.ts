@@ -1,0 +1,92 @@
+// The service worker: events in, events out. What is answered, and how, is decided in Rust (`sw`, `routes`).
+
+self.addEventListener('install', (event) => event.waitUntil(install()));
+self.addEventListener('activate', (event) => event.waitUntil(activate()));
+self.addEventListener('fetch', (event) => fetched(event));
+self.addEventListener('message', (event) => event.waitUntil(heard(event)));
+
+import type { PortWanted } from '../ports.ts';
+import { Supervised } from '../wasm/instance.ts';
+import { cleanCaches, compiled } from './module.ts';
+import { asksToLeave, isolated, isolation, leave, needsIsolation } from './isolation.ts';
+import type { ToWorker, WorkerAnswer } from './messages.ts';
+
+declare const self: ServiceWorkerGlobalScope;
+
+const ours = new RegExp(GATEWAY_PATTERN);
+
+const gateway = new Supervised({
+  module: compiled,
+  wantPort: (project) => void wantPort(project),
+  async prepare() {
+    const life = `gateway:client:${crypto.randomUUID()}`;
+    const release = await hold(life);
+    return { options: { build: GATEWAY_VERSION, life, headers: isolation }, release };
+  },
+});
+// A worker is woken for a request or for a port, and either needs the instance. A failure is told to whoever asks next.
+gateway.warm().catch(() => undefined);
+
+async function install(): Promise<void> {
+  await self.skipWaiting();
+  await compiled();
+}
+
+async function activate(): Promise<void> {
+  await cleanCaches();
+  await self.clients.claim();
+}
+
+function fetched(event: FetchEvent): void {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (url.origin !== self.location.origin) return;
+  if (ours.test(url.pathname)) event.respondWith(answer(event));
+  else if (asksToLeave(request, url)) event.respondWith(leave(self.registration, request));
+  else if (needsIsolation(request)) event.respondWith(isolated(request));
+}
+
+async function answer(event: FetchEvent): Promise<Response> {
+  const trusted = event.request.mode !== 'navigate' && isPage(await self.clients.get(event.clientId));
+  return gateway.handle(event.request, trusted);
+}
+
+async function heard(event: ExtendableMessageEvent): Promise<void> {
+  const message = event.data as ToWorker;
+  switch (message.kind) {
+    case 'port':
+      if (isPage(event.source)) await gateway.attach(message.project, message.port);
+      else message.port.close();
+      break;
+    case 'owner-changed':
+      if (isPage(event.source)) await gateway.ownerChanged(message.project);
+      break;
+    case 'claim':
+      await self.clients.claim();
+      break;
+    case 'version':
+      event.ports[0]?.postMessage({ kind: 'version', version: GATEWAY_VERSION } satisfies WorkerAnswer);
+      break;
+  }
+}
+
+/** Whether a client is a page of the host's. What the gateway itself answered, as an app's page, is none. */
+function isPage(client: Client | ServiceWorker | MessagePort | null | undefined): boolean {
+  if (!client || !('url' in client)) return false;
+  const url = new URL(client.url);
+  return url.origin === self.location.origin && !ours.test(url.pathname);
+}
+
+/** Ports do not survive a restart of this worker: any page may have a database that is still open. */
+async function wantPort(project: string): Promise<void> {
+  const message: PortWanted = { kind: 'port-wanted', project };
+  const clients = await self.clients.matchAll({ includeUncontrolled: true, type: 'window' });
+  for (const client of clients) if (isPage(client)) client.postMessage(message);
+}
+
+/** Holds a Web Lock; whoever waits for it learns that its holder is gone. */
+function hold(name: string): Promise<() => void> {
+  return new Promise((granted, refused) => {
+    navigator.locks.request(name, () => new Promise<void>((release) => granted(release))).catch(refused);
+  });
+}

@@ -1,0 +1,181 @@
+// One WASM instance, watched, and its replacement when it dies.
+//
+// A Rust panic traps: the call in which it happens throws, every other promise of the instance stays open for ever, and
+// its memory cannot be trusted again. So whatever waits on an instance is registered here, is failed when the instance
+// dies, and the next request meets a fresh one.
+
+import { instantiate, type Gateway, type Source } from 'glue:gateway';
+
+/** An instance that died, under an id that its log line and its answers share. */
+export class Died extends Error {
+  readonly id = crypto.randomUUID();
+}
+
+class Instance {
+  readonly gateway: Gateway;
+  died?: Died;
+  readonly #waiting = new Set<(died: Died) => void>();
+  readonly #onDeath: (instance: Instance) => void;
+
+  constructor(module: WebAssembly.Module, options: string, onDeath: (instance: Instance) => void, wantPort: (project: string) => void) {
+    this.#onDeath = onDeath;
+    const glue = instantiate({
+      queueMicrotask: (task) => queueMicrotask(this.guard(task)),
+      guard: (callback) => this.guard(callback),
+      openStream: (source) => this.#openStream(source),
+      panicked: (message) => this.#die(message),
+      wantPort,
+    });
+    glue.initSync({ module });
+    this.gateway = new glue.Gateway(options);
+  }
+
+  /** `callback`, except that a trap in it is the instance's death, and that nothing of a dead instance runs. */
+  guard<Parameters extends unknown[]>(callback: (...parameters: Parameters) => void): (...parameters: Parameters) => void {
+    return (...parameters) => {
+      if (this.died) return;
+      try {
+        callback(...parameters);
+      } catch (error) {
+        const cause = this.#trapped(error);
+        if (cause !== this.died) throw cause;
+      }
+    };
+  }
+
+  /** What the instance promised, or its death. */
+  wait<Value>(begin: () => Promise<Value>): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      if (this.died) return reject(this.died);
+      this.#waiting.add(reject);
+      try {
+        begin().then(resolve, (error: unknown) => reject(this.#trapped(error))).finally(() => this.#waiting.delete(reject));
+      } catch (error) {
+        this.#waiting.delete(reject);
+        reject(this.#trapped(error));
+      }
+    });
+  }
+
+  #trapped(error: unknown): unknown {
+    // A stack that overflowed is a RangeError; any other trap is a RuntimeError.
+    const fatal = error instanceof WebAssembly.RuntimeError || (error instanceof RangeError && /call stack/.test(error.message));
+    if (fatal) this.#die(String(error));
+    return this.died ?? error;
+  }
+
+  #die(message: string): void {
+    if (this.died) return;
+    this.died = new Died(message);
+    console.error(`[gateway] the WASM instance died (${this.died.id}): ${message}`);
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const fail of waiting) fail(this.died);
+    this.#onDeath(this);
+  }
+
+  #openStream(source: Source): ReadableStream {
+    return new ReadableStream({
+      pull: (controller) => this.wait(() => source.pull(controller)),
+      cancel: () => this.guard(() => source.cancel())(),
+    }, { highWaterMark: 0 });
+  }
+}
+
+export interface Surroundings {
+  /** The compiled module. */
+  module(): Promise<WebAssembly.Module>;
+  /** Asks whoever may own the project's database for a port; it arrives by `attach`. */
+  wantPort(project: string): void;
+  /** Settings for a new instance, and what releases whatever was acquired for it. */
+  prepare(): Promise<{ options: object; release(): void }>;
+}
+
+/** The gateway as its callers see it: one living instance at a time. */
+export class Supervised {
+  #current?: Promise<Instance>;
+  readonly #surroundings: Surroundings;
+  readonly #ports = new Set<MessagePort>();
+
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings;
+  }
+
+  /** Answers a request, whatever happens to the instance. `trusted` is whether it may learn the project's secrets. */
+  async handle(request: Request, trusted: boolean): Promise<Response> {
+    try {
+      const instance = await this.#instance();
+      return await instance.wait(() => instance.gateway.handle(request, trusted));
+    } catch (error) {
+      return failure(error);
+    }
+  }
+
+  /** Makes the instance before the first request does. */
+  async warm(): Promise<void> {
+    await this.#instance();
+  }
+
+  /** Hands a port to the living instance. */
+  async attach(project: string, port: MessagePort): Promise<void> {
+    const instance = await this.#instance();
+    this.#ports.add(port);
+    port.addEventListener('close', () => this.#ports.delete(port));
+    instance.guard(() => instance.gateway.attach(project, port))();
+  }
+
+  /** Another page may own the project's database now. */
+  async ownerChanged(project: string): Promise<void> {
+    const instance = await this.#instance();
+    instance.guard(() => instance.gateway.ownerChanged(project))();
+  }
+
+  /** Anything else that the instance can tell. */
+  async call<Value>(ask: (gateway: Gateway) => Value | Promise<Value>): Promise<Value> {
+    const instance = await this.#instance();
+    return instance.wait(async () => ask(instance.gateway));
+  }
+
+  #instance(): Promise<Instance> {
+    return (this.#current ??= this.#begin().catch((error) => {
+      this.#current = undefined;
+      throw error;
+    }));
+  }
+
+  async #begin(): Promise<Instance> {
+    const { wantPort } = this.#surroundings;
+    const [module, { options, release }] = await within(20_000, Promise.all([this.#surroundings.module(), this.#surroundings.prepare()]));
+    const onDeath = () => {
+      this.#current = undefined;
+      for (const port of this.#ports) port.close();
+      this.#ports.clear();
+      release();
+    };
+    return new Instance(module, JSON.stringify(options), onDeath, wantPort);
+  }
+}
+
+/** `promise`, unless it takes too long. */
+async function within<Value>(milliseconds: number, promise: Promise<Value>): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the gateway did not load within ${milliseconds / 1000} s`)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The answer to a request whose instance died, or never began. */
+export function failure(error: unknown): Response {
+  const died = error instanceof Died;
+  const body = died
+    ? { code: 'GW500', message: `The gateway failed and has started anew (${error.id}).`, details: null, hint: 'Whether the request took effect is unknown.' }
+    : { code: 'GW503', message: 'The gateway could not start.', details: String(error), hint: 'Reload the page, or open it with ?gateway=off to remove the gateway.' };
+  const headers: Record<string, string> = { 'content-type': 'application/json; charset=utf-8', 'access-control-allow-origin': '*' };
+  if (!died) headers['retry-after'] = '2';
+  return new Response(JSON.stringify(body), { status: died ? 500 : 503, headers });
+}
