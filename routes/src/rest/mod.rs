@@ -5,6 +5,7 @@
 //! `respond`.
 
 pub mod media;
+pub mod payload;
 pub mod preferences;
 pub mod query;
 pub mod request;

@@ -15,6 +15,7 @@ mod select;
 mod tests;
 
 pub use error::QueryError;
+pub(super) use pairs::decode as form_pairs;
 pub use parse::MAX_LENGTH;
 
 /// The parsed query string.

@@ -7,10 +7,10 @@ use percent_encoding::percent_decode;
 use super::QueryError;
 
 /// A key and what stood behind its `=`, if there was one.
-pub(super) type Pair = (String, Option<String>);
+pub(in crate::rest) type Pair = (String, Option<String>);
 
 /// Splits at `&` and `;`, decodes `%XX` and `+`. A `%` without two hex digits stands for itself.
-pub(super) fn decode(raw: &str) -> Result<Vec<Pair>, QueryError> {
+pub(in crate::rest) fn decode(raw: &str) -> Result<Vec<Pair>, QueryError> {
     let mut pairs = Vec::new();
     for pair in split(raw) {
         let (key, value) = halves(pair);
