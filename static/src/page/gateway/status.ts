@@ -17,7 +17,8 @@ export interface Status {
   project: string;
   /** The page that runs the database worker, by its service worker client id. */
   owner?: string | null;
-  storage: { kind: string; durable: boolean };
+  /** `opfs`, `indexeddb` or `memory`. */
+  storage: string;
   /** Bytes, by `pg_database_size`. */
   database_size: number;
   postgres_version: string;

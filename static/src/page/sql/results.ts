@@ -1,6 +1,5 @@
 // `POST /pg/query`: statements in, one result each out.
-import { apiError, type ApiError } from '../gateway/status.ts';
-import { base } from '../gateway/project.ts';
+import type { ApiError } from '../gateway/status.ts';
 
 /** The media type that asks for every statement's result, where plain JSON gives the last one's rows. */
 export const resultsMediaType = 'application/vnd.gateway.results+json';
@@ -21,6 +20,7 @@ export interface Notice {
 /** Postgres's own error: `position` counts characters of the query from 1. */
 export interface SqlError extends ApiError {
   position?: number | null;
+  detail?: string | null;
 }
 
 export interface StatementResult {

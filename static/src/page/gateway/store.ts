@@ -1,0 +1,118 @@
+// The gateway as this page sees it, kept current: the service worker's state and the gateway's own word.
+import { readStatus, type StatusAnswer } from './status.ts';
+
+export type Worker =
+  | { kind: 'unsupported'; missing: string[] }
+  | { kind: 'installing' }
+  | { kind: 'waiting' }
+  | { kind: 'active' }
+  /** A worker is active, but this page was loaded past it, as a hard reload does. */
+  | { kind: 'bypassed' }
+  | { kind: 'failed'; reason: string };
+
+/** The database worker of this tab, while this tab owns one. */
+export type Database =
+  | { kind: 'waiting' }
+  | { kind: 'opening' }
+  | { kind: 'open' }
+  | { kind: 'failed'; reason: string };
+
+export interface View {
+  worker: Worker;
+  database: Database;
+  /** The gateway's last word; undefined before the first. */
+  answer?: StatusAnswer;
+  /** Time of the last word, by `Date.now`. */
+  heard?: number;
+}
+
+export interface Gateway {
+  project: string;
+  /** The version of this page's own code. */
+  version: string;
+  view: () => View;
+  subscribe: (listener: () => void) => () => void;
+  /** Asks the gateway for its state now. */
+  refresh: () => Promise<void>;
+  set: (change: Partial<View>) => void;
+}
+
+const whileReady = 15_000;
+const whileNot = 1_000;
+
+export function watchGateway(project: string, version: string): Gateway {
+  const missing = missingFeatures();
+  let view: View = { worker: missing.length ? { kind: 'unsupported', missing } : { kind: 'installing' }, database: { kind: 'waiting' } };
+  const listeners = new Set<() => void>();
+  const set = (change: Partial<View>) => {
+    view = { ...view, ...change };
+    for (const listener of listeners) listener();
+  };
+
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let asking: Promise<void> | undefined;
+  const ask = async () => {
+    const answer = await readStatus(project);
+    set({ answer, heard: Date.now() });
+  };
+  const refresh = () => {
+    asking ??= ask().finally(() => {
+      asking = undefined;
+      clearTimeout(timer);
+      const ready = view.answer?.kind === 'ready';
+      // A hidden page asks nothing: the worker may sleep.
+      if (document.visibilityState === 'visible') timer = setTimeout(() => void refresh(), ready ? whileReady : whileNot);
+    });
+    return asking;
+  };
+
+  if (missing.length === 0) {
+    watchWorker(set);
+    navigator.serviceWorker.addEventListener('controllerchange', () => void refresh());
+    document.addEventListener('visibilitychange', () => void (document.visibilityState === 'visible' && refresh()));
+    void refresh();
+  }
+  return {
+    project,
+    version,
+    view: () => view,
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    refresh,
+    set,
+  };
+}
+
+/** Follows the registration from its first state to every later one. */
+function watchWorker(set: (change: Partial<View>) => void): void {
+  const container = navigator.serviceWorker;
+  const look = async () => {
+    const registration = await container.getRegistration();
+    if (!registration) return;
+    if (container.controller) set({ worker: { kind: registration.waiting ? 'waiting' : 'active' } });
+    else if (registration.active?.state === 'activated') set({ worker: { kind: 'bypassed' } });
+    else set({ worker: { kind: 'installing' } });
+    registration.onupdatefound = () => {
+      registration.installing?.addEventListener('statechange', () => void look());
+      void look();
+    };
+  };
+  container.addEventListener('controllerchange', () => void look());
+  // `claim` reaches this page a moment after `ready`; only a page that stays uncontrolled was loaded past the worker.
+  void container.ready.then(() => setTimeout(() => void look(), 1_000));
+  void look();
+}
+
+function missingFeatures(): string[] {
+  const needs: [string, boolean][] = [
+    ['a secure context (https or localhost)', isSecureContext],
+    ['service workers', 'serviceWorker' in navigator],
+    ['WebAssembly', typeof WebAssembly === 'object'],
+    ['Web Locks', 'locks' in navigator],
+    ['module workers', typeof Worker === 'function'],
+    ['IndexedDB', typeof indexedDB === 'object'],
+  ];
+  return needs.filter(([, there]) => !there).map(([name]) => name);
+}

@@ -1,0 +1,16 @@
+// A block of code with a copy button.
+import { type ReactNode } from 'react';
+import { Copy } from './Copy.tsx';
+
+interface Props { text: string; what: string; shown?: ReactNode; title?: string }
+
+/** `shown` may be coloured or masked; `text` is what is copied. */
+export function Code({ text, what, shown, title }: Props) {
+  return (
+    <div className="code">
+      {title && <div className="code-title">{title}</div>}
+      <pre tabIndex={0} aria-label={what}>{shown ?? text}</pre>
+      <div className="code-copy"><Copy text={text} what={what} /></div>
+    </div>
+  );
+}
