@@ -103,7 +103,7 @@ function chain(draft: Draft): string | undefined {
   const root = profile ? `supabase.schema(${quote(profile)})` : 'supabase';
   const accept = header(draft, 'Accept');
   const shape = [/vnd\.pgrst\.object/.test(accept) && '.single()', /text\/csv/.test(accept) && '.csv()'].filter((call) => call !== false);
-  const options = (...pairs: (string | false | undefined)[]) => {
+  const options = (...pairs: (string | false | null | undefined)[]) => {
     const kept = pairs.filter(Boolean);
     return kept.length ? `, { ${kept.join(', ')} }` : '';
   };
