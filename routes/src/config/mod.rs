@@ -1,5 +1,11 @@
 //! A project's settings, under PostgREST's own names (`db-schemas`, `db-anon-role`, …).
 
+mod file;
+mod setting;
+
+pub use file::parse;
+pub use setting::ConfigError;
+
 /// What happens at the end of a request's transaction (`db-tx-end`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransactionEnd {
