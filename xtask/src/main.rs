@@ -86,8 +86,10 @@ fn command() -> Result<()> {
                     other => return Err(Failure::usage(other.unexpected().to_string())),
                 }
             }
+            let site = site::Site::bind(port)?;
             build::build(&workspace, build::Profile::Release)?;
-            site::serve(&workspace, port, open)
+            site.serve(&workspace, open);
+            Ok(())
         }
         "serve" => serve::serve(&workspace, &arguments.raw_args()?.collect::<Vec<_>>()),
         "test" => {

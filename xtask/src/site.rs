@@ -12,35 +12,48 @@ use crate::workspace::Workspace;
 
 const THREADS: usize = 8;
 
-/// Serves until the process is ended.
-pub(crate) fn serve(workspace: &Workspace, port: u16, open: bool) -> Result<()> {
-    let server = Server::http(("127.0.0.1", port)).map_err(|error| {
-        Failure::new(format!(
-            "could not listen on port {port} ({error}): end what uses it, or choose another with `cargo xtask run --port {}`",
-            port.wrapping_add(1).max(1024)
-        ))
-    })?;
-    let port = server
-        .server_addr()
-        .to_ip()
-        .map_or(port, |address| address.port());
-    let url = format!("http://localhost:{port}");
-    println!("\n  {url}\n\n  Ctrl-C ends it.");
-    if open && !open_browser(&url) {
-        println!("  No browser could be started: open that address in one.");
+/// A port that is ours; taken before the build, so that a port in use is known at once.
+pub(crate) struct Site {
+    server: Server,
+    url: String,
+}
+
+impl Site {
+    pub(crate) fn bind(port: u16) -> Result<Self> {
+        let server = Server::http(("127.0.0.1", port)).map_err(|error| {
+            Failure::new(format!(
+                "could not listen on port {port} ({error}): end what uses it, or choose another with `cargo xtask run --port {}`",
+                port.checked_add(1).unwrap_or(5173)
+            ))
+        })?;
+        let port = server
+            .server_addr()
+            .to_ip()
+            .map_or(port, |address| address.port());
+        Ok(Self {
+            server,
+            url: format!("http://localhost:{port}"),
+        })
     }
-    let dist = workspace.dist();
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                while let Ok(request) = server.recv() {
-                    // A browser that hung up has what it wanted.
-                    let _ = answer(&dist, request);
-                }
-            });
+
+    /// Serves until the process is ended.
+    pub(crate) fn serve(&self, workspace: &Workspace, open: bool) {
+        println!("\n  {}\n\n  Ctrl-C ends it.", self.url);
+        if open && !open_browser(&self.url) {
+            println!("  No browser could be started: open that address in one.");
         }
-    });
-    Ok(())
+        let dist = workspace.dist();
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    while let Ok(request) = self.server.recv() {
+                        // A browser that hung up has what it wanted.
+                        let _ = answer(&dist, request);
+                    }
+                });
+            }
+        });
+    }
 }
 
 fn answer(dist: &Path, request: Request) -> std::io::Result<()> {
