@@ -1,0 +1,76 @@
+//! Every path is in the route table, once.
+
+use std::path::PathBuf;
+
+use crate::source::{self, Word};
+
+const TABLE: &str = "routes/src/table.rs";
+/// What the gateway serves, as it would stand in a string.
+const PATHS: [&str; 9] = [
+    "/rest/v1",
+    "/auth/v1",
+    "/storage/v1",
+    "/functions/v1",
+    "/graphql/v1",
+    "/realtime/v1",
+    "/pg/query",
+    "/gateway/status",
+    "/health",
+];
+
+#[test]
+fn rust_names_paths_only_in_the_table() {
+    let mut in_table = Vec::new();
+    for folder in [
+        "routes/src",
+        "sw/src",
+        "vm-bridge/port/src",
+        "vm-bridge/database/src",
+    ] {
+        for file in source::files(folder) {
+            for (place, word) in source::words(&file) {
+                let Word::Text(text) = word else { continue };
+                let Some(path) = PATHS.iter().find(|path| text.contains(**path)) else {
+                    continue;
+                };
+                assert!(
+                    place.starts_with(TABLE),
+                    "{place}: {path} belongs to {TABLE}"
+                );
+                in_table.push(*path);
+            }
+        }
+    }
+    for path in PATHS {
+        assert_eq!(
+            in_table.iter().filter(|found| **found == path).count(),
+            1,
+            "{path} in {TABLE}"
+        );
+    }
+}
+
+/// The page is a client like any other and may name what it calls; the workers and the Node host
+/// decide by the pattern the table generates.
+#[test]
+fn typescript_around_the_gateway_names_no_path() {
+    let sources = source::root().join("static/src");
+    let mut files: Vec<PathBuf> = Vec::new();
+    source::collect(&sources, "ts", &mut files);
+    files.retain(|file| !file.starts_with(sources.join("page")));
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("a readable source");
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("// ").next().unwrap_or_default();
+            let comment = code.trim_start().starts_with(['*', '/']);
+            let found = PATHS.iter().find(|path| !comment && code.contains(**path));
+            assert_eq!(found, None, "{}:{}", source::name(file), number + 1);
+        }
+    }
+    assert!(
+        files
+            .iter()
+            .any(|file| file.starts_with(sources.join("sw"))),
+        "the service worker was not seen: this test looks in the wrong place"
+    );
+}
