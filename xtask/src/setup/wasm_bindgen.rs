@@ -1,4 +1,4 @@
-//! The wasm-bindgen command line, of exactly the version in Cargo.lock.
+//! The wasm-bindgen command line, of exactly the version in Cargo.lock, and its test runner.
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +36,8 @@ pub(crate) fn install(workspace: &Workspace) -> Result<PathBuf> {
                 "--force",
                 "--bin",
                 "wasm-bindgen",
+                "--bin",
+                "wasm-bindgen-test-runner",
                 "--version",
             ])
             .arg(format!("={version}"))
@@ -52,6 +54,14 @@ pub(crate) fn install(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 fn is_version(file: &Path, version: &str) -> bool {
-    process::probe(file, &["--version"])
-        .is_some_and(|text| text == format!("wasm-bindgen {version}"))
+    let says = |file: &Path| process::probe(file, &["--version"]);
+    says(file).is_some_and(|text| text == format!("wasm-bindgen {version}"))
+        && test_runner(file).is_file()
+}
+
+/// What runs WASM tests in Node; it is installed beside the program that makes the bindings.
+pub(crate) fn test_runner(wasm_bindgen: &Path) -> PathBuf {
+    wasm_bindgen
+        .with_file_name("wasm-bindgen-test-runner")
+        .with_extension(std::env::consts::EXE_EXTENSION)
 }

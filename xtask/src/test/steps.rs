@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::build::{self, Profile};
 use crate::failure::{Doing, Result};
+use crate::process;
 use crate::setup;
 use crate::workspace::{Workspace, cargo};
 
@@ -77,6 +78,11 @@ pub(crate) fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
             host(&["test", "--quiet", "--workspace", "--no-fail-fast"]),
         ),
         Step {
+            name: "cargo test, wasm32".to_owned(),
+            work: Work::Own(wasm_tests),
+            needs_build: false,
+        },
+        Step {
             name: BUILD.to_owned(),
             work: Work::Own(|workspace| {
                 build::build(workspace, Profile::Release).map(|()| Count::of_check(true))
@@ -111,6 +117,26 @@ pub(crate) fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
         steps.push(suite(&format!("tests/{name}"), command).after_build());
     }
     Ok(steps)
+}
+
+/// What can only be tested in a JavaScript engine; Node is one.
+fn wasm_tests(workspace: &Workspace) -> Result<Count> {
+    let tools = setup::for_build(workspace)?;
+    let mut command = cargo();
+    command
+        .current_dir(&workspace.root)
+        .args(["test", "--tests", "--target", setup::WASM_TARGET])
+        .env(
+            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER",
+            setup::test_runner(&tools.wasm_bindgen),
+        );
+    for package in workspace.with_shell() {
+        command.args(["--package", package]);
+    }
+    println!("$ {}", process::shown(&command));
+    let mut count = Count::default();
+    let status = process::watch(&mut command, |line| count.read(line))?;
+    Ok(count.with_status(status.success()))
 }
 
 fn check(name: &str, command: Command) -> Step {
