@@ -1,5 +1,6 @@
 //! The four conversions between fetch's types and `http`'s, in a real JavaScript engine.
 #![cfg(target_arch = "wasm32")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use js_sys::{Array, JsString, Uint8Array};
+use js_sys::Array;
 use routes::{Body, body::BodyError};
 use sw::shell::convert::{Unanswerable, request_in, response_out};
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -82,7 +83,7 @@ async fn requests_come_in_as_they_were_made() {
         let mut shown = format!("{} {}", request.method(), request.uri());
         for (name, value) in request.headers() {
             let value: String = value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
-            shown += &format!(" {name}={value}");
+            shown.extend([" ", name.as_str(), "=", &value]);
         }
         assert_eq!(shown, head, "{source}");
         assert_eq!(body(request.into_body()).await.as_deref(), Ok(content), "{source}");
@@ -201,7 +202,7 @@ fn response_headers_are_bytes_and_stay_apart() {
     let response = response_out(response).unwrap();
     let shown: Vec<String> = Array::from(&response.headers())
         .iter()
-        .map(|pair| String::from(JsString::from(pair.unchecked_into::<Array>().join("="))))
+        .map(|pair| String::from(pair.unchecked_into::<Array>().join("=")))
         .collect();
     assert_eq!(
         shown,
@@ -280,6 +281,10 @@ fn watch(parts: Vec<Option<Result<Bytes, BodyError>>>) -> Watching {
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a part that does not come is `None`"
+)]
 fn part() -> Option<Result<Bytes, BodyError>> {
     Some(Ok(Bytes::from_static(b"0123456789")))
 }
@@ -340,5 +345,4 @@ async fn a_response_body_that_breaks_off_says_so() {
         "the owner went away"
     );
     assert!(watching.dropped.get());
-    let _ = Uint8Array::new_with_length(0);
 }
