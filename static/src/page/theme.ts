@@ -38,7 +38,7 @@ export const theme = createTheme({
 });
 
 export const cssVariables: CSSVariablesResolver = () => ({
-  variables: {},
+  variables: { '--mantine-font-weight-medium': '500' },
   light: {
     '--mantine-color-body': '#fcfcfc',
     '--mantine-color-text': '#171717',

@@ -25,7 +25,8 @@ export function Snippets({ draft, outgoing, keys, project }: Props) {
   );
 }
 
-/** The secret key is copied whole and shown as dots. */
+/** A token is copied whole and shown short; the secret key is copied whole and shown as dots. */
 function masked(text: string, secret: string | undefined): string {
-  return secret ? text.replaceAll(secret, '••••••••••••') : text;
+  const short = text.replace(/(Bearer eyJ[\w-]{8})[\w.-]+/g, '$1…');
+  return secret ? short.replaceAll(secret, '••••••••••••') : short;
 }

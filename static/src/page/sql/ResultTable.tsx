@@ -27,7 +27,7 @@ export const ResultTable = memo(function ResultTable({ result, label }: { result
             <tr>
               <th className="grid-number" aria-label="Row" />
               {columns.map((column, index) => (
-                <th key={index} scope="col">{column.name}<span className="grid-type">{column.type}</span></th>
+                <th key={index} scope="col" data-number={numeric(column.type) || undefined}>{column.name}<span className="grid-type">{column.type}</span></th>
               ))}
             </tr>
           </thead>
