@@ -37,9 +37,9 @@ export function App() {
     <div className="shell">
       <button type="button" className="skip" onClick={() => main.current?.focus()}>Skip to content</button>
       <header className="head">
-        <a className="brand" href="#/" aria-label="Supabase Lite Gateway, project page">
+        <a className="brand" href="#/">
           <Mark />
-          <span className="brand-name">Supabase Lite</span>
+          <span className="brand-name">Supabase Lite</span>{' '}
           <span className="brand-part">Gateway</span>
         </a>
         <ProjectSwitcher />

@@ -11,6 +11,9 @@ export interface Problem {
   reason?: string;
 }
 
+/** Milliseconds of refusals that a start, or a hand-over to another tab, may take. */
+const patience = 6_000;
+
 /** The gateway's state in one word, for the pill in the header. */
 export type Health = 'starting' | 'ready' | 'trouble';
 
@@ -19,7 +22,7 @@ export function health(view: View, version: string): Health {
   return view.answer?.kind === 'ready' ? 'ready' : 'starting';
 }
 
-export function problem({ worker, database, answer }: View, version: string): Problem | undefined {
+export function problem({ worker, database, answer, refusedFor }: View, version: string): Problem | undefined {
   if (worker.kind === 'unsupported') {
     return {
       title: 'This browser cannot run the gateway',
@@ -61,7 +64,7 @@ export function problem({ worker, database, answer }: View, version: string): Pr
       action: 'reload',
     };
   }
-  if (answer?.kind === 'refused' && worker.kind === 'active' && database.kind !== 'opening') {
+  if (answer?.kind === 'refused' && worker.kind === 'active' && database.kind !== 'opening' && refusedFor >= patience) {
     return {
       title: 'The gateway answers, but its database does not',
       what: answer.error.message,

@@ -22,8 +22,8 @@ export interface View {
   database: Database;
   /** The gateway's last word; undefined before the first. */
   answer?: StatusAnswer;
-  /** Time of the last word, by `Date.now`. */
-  heard?: number;
+  /** For how many milliseconds every answer was a refusal. */
+  refusedFor: number;
 }
 
 export interface Gateway {
@@ -42,7 +42,7 @@ const whileNot = 1_000;
 
 export function watchGateway(project: string, version: string): Gateway {
   const missing = missingFeatures();
-  let view: View = { worker: missing.length ? { kind: 'unsupported', missing } : { kind: 'installing' }, database: { kind: 'waiting' } };
+  let view: View = { worker: missing.length ? { kind: 'unsupported', missing } : { kind: 'installing' }, database: { kind: 'waiting' }, refusedFor: 0 };
   const listeners = new Set<() => void>();
   const set = (change: Partial<View>) => {
     view = { ...view, ...change };
@@ -51,9 +51,12 @@ export function watchGateway(project: string, version: string): Gateway {
 
   let timer: ReturnType<typeof setTimeout> | undefined;
   let asking: Promise<void> | undefined;
+  let refusedSince: number | undefined;
   const ask = async () => {
     const answer = await readStatus(project);
-    set({ answer, heard: Date.now() });
+    const now = performance.now();
+    refusedSince = answer.kind === 'refused' ? (refusedSince ?? now) : undefined;
+    set({ answer, refusedFor: refusedSince === undefined ? 0 : now - refusedSince });
   };
   const refresh = () => {
     asking ??= ask().finally(() => {

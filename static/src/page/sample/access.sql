@@ -77,6 +77,8 @@ create policy "users change their reviews" on public.reviews for update to authe
 drop policy if exists "users delete their reviews" on public.reviews;
 create policy "users delete their reviews" on public.reviews for delete to authenticated using (customer_id = (select auth.uid()));
 
+-- Supabase's default privileges gave anon every right on them; here it has none, so that it is refused and not shown nothing.
+revoke all on public.customers, public.orders, public.order_items from anon;
 grant select on public.categories, public.products, public.product_categories, public.reviews, public.product_ratings to anon, authenticated;
 grant select, insert, update, delete on public.customers, public.orders, public.order_items, public.reviews to authenticated;
 grant all on public.customers, public.categories, public.products, public.product_categories, public.orders, public.order_items, public.reviews, public.product_ratings to service_role;
