@@ -240,7 +240,7 @@ test('light and dark, wide and narrow: no accessibility violation, no sideways s
       await page.setViewportSize({ width, height: 860 });
       for (const place of places) {
         await go(place);
-        await page.locator('nav a[aria-current]').waitFor();
+        await page.locator('section.place:not([hidden]) h1').waitFor();
         const where = `${colorScheme}, ${width}, #/${place}`;
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth), `${where}: the page scrolls sideways`);
         const violations = await page.evaluate(async () => (await globalThis.axe.run({ resultTypes: ['violations'] })).violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join('; ')}`));
