@@ -1,11 +1,26 @@
 //! What the database looks like: tables, views, keys, relationships, functions.
 //!
-//! One introspection query fills it (`introspect`); the planner reads it.
+//! [`load`] asks the database one question (`introspect`), whose answer is a JSON object of facts
+//! (`facts`); [`parse`] makes of it what the planner reads, where `views` follows the columns of
+//! views to the tables they come from and `relationships` derives the ways between tables.
+
+mod error;
+mod facts;
+mod introspect;
+mod parse;
+mod relationships;
+mod timezones;
+mod views;
 
 use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,
 };
+
+pub use error::SchemaError;
+pub use introspect::{FACTS, NAMES_WITH_SCHEMAS, load, load_timezones, parameters};
+pub use parse::parse;
+pub use timezones::Timezones;
 
 /// A schema-qualified name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,22 +46,24 @@ pub struct SchemaCache {
     /// By the table the relationship starts from and the schema of the target: every relationship stands twice, once
     /// from each side.
     pub relationships: HashMap<(QualifiedName, String), Vec<Rc<Relationship>>>,
-    /// Overloads share a key, in the order of their oid.
+    /// Overloads share a key, those with fewer parameters first.
     pub routines: HashMap<QualifiedName, Vec<Rc<Routine>>>,
-    /// Casts between a domain and json or text that change how a column is read or written.
+    /// Casts between a domain and json or text that change how a column is read or written: from
+    /// one type to another, as `format_type` prints them.
     pub representations: HashMap<(String, String), Representation>,
-    /// Custom media types, by (relation or `None` for any, media type).
+    /// Custom media types, by (relation or `None` for any, media type in lower case). A function's
+    /// own result is found under the function's name.
     pub media_handlers: HashMap<(Option<QualifiedName>, String), MediaHandler>,
     /// Names that `Prefer: timezone=` may use.
-    pub timezones: std::collections::HashSet<String>,
+    pub timezones: Timezones,
     /// Settings of roles (`ALTER ROLE … SET`), by role, for the members of the authenticator.
     pub role_settings: HashMap<String, Vec<(String, String)>>,
     /// Comments on schemas, by name.
     pub schema_descriptions: HashMap<String, String>,
 }
 
-/// A table, view, materialised view, foreign table or partitioned table in an exposed schema (or
-/// reachable by a junction).
+/// A table, view, materialised view, foreign table or partitioned table in an exposed schema. A
+/// partition is none: it is read through its parent.
 #[derive(Debug, Clone)]
 pub struct Table {
     pub name: QualifiedName,
@@ -55,9 +72,10 @@ pub struct Table {
     pub insertable: bool,
     pub updatable: bool,
     pub deletable: bool,
-    /// Columns of the primary key; of a view, those it shows of its base table's.
+    /// Columns of the primary key, in the order of their names; of a view, those under which it
+    /// shows its base table's, all of them or none.
     pub primary_key: Vec<String>,
-    /// In the order of the table, by name.
+    /// In the order of the table.
     pub columns: Vec<Column>,
 }
 
@@ -72,9 +90,10 @@ pub struct Column {
     pub name: String,
     pub description: Option<String>,
     pub nullable: bool,
-    /// The base type as `format_type` prints it, domains resolved: `character varying`, `integer[]`.
+    /// The type without its length, of a domain over one of Postgres' own types that one:
+    /// `character varying`, `integer[]`, `public.colour`.
     pub data_type: String,
-    /// The type as declared, a domain's own name kept: `public.email`.
+    /// The type as declared: `character varying(20)`, `public.email`.
     pub nominal_type: String,
     pub max_length: Option<u32>,
     /// The default's expression, as SQL.
@@ -84,7 +103,8 @@ pub struct Column {
     pub generated: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// In PostgREST's order, in which ambiguous relationships are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cardinality {
     OneToMany,
     ManyToOne,
@@ -141,7 +161,7 @@ pub struct Routine {
     pub returns_set: bool,
     pub volatility: Volatility,
     pub has_variadic: bool,
-    /// `ALTER FUNCTION … SET` of settings that apply to the whole transaction.
+    /// Its `SET` clauses that apply to the whole transaction (`db-hoisted-tx-settings`).
     pub settings: Vec<(String, String)>,
 }
 
@@ -151,7 +171,8 @@ pub struct Parameter {
     pub name: String,
     /// As `format_type` prints it.
     pub data_type: String,
-    /// The type with its length removed (`character` for `character(4)`).
+    /// The type that takes any length where `data_type` would cut values to one character:
+    /// `character varying` for `character`, `bit varying` for `bit`.
     pub type_max_length: String,
     pub required: bool,
     pub variadic: bool,
@@ -160,6 +181,7 @@ pub struct Parameter {
 #[derive(Debug, Clone)]
 pub enum ReturnType {
     Void,
+    /// The type, of a domain the base type.
     Scalar(QualifiedName),
     /// A table's row, a composite type, or `RETURNS TABLE` / `OUT` parameters (`record`). `is_alias`: a domain over it.
     Composite {
@@ -187,7 +209,8 @@ pub struct MediaHandler {
     pub function: QualifiedName,
     /// The media type it answers with (`*/*` handlers name their own).
     pub media_type: String,
-    /// A function of the relation's row rather than an aggregate over it.
+    /// Whether it is a function's own result that has the media type, and `function` the domain's
+    /// name, rather than an aggregate over rows.
     pub is_function: bool,
 }
 
