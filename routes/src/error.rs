@@ -1,6 +1,6 @@
 //! The shape of every error that leaves the API: `{"code","details","hint","message"}`.
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -62,7 +62,7 @@ impl ApiError {
 
     /// Adds a header.
     #[must_use]
-    pub fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
         self
     }
@@ -76,6 +76,7 @@ impl ApiError {
             message: &self.message,
         };
         let body = serde_json::to_string(&shape).unwrap_or_default();
+        let length = body.len();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
@@ -83,6 +84,15 @@ impl ApiError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json; charset=utf-8"),
         );
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length.into());
+        // RFC 9209; a code that a function raised may be no header's text.
+        if let Ok(status) = HeaderValue::from_str(&format!("PostgREST; error={}", self.code)) {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static("proxy-status"), status);
+        }
         response
     }
 }
