@@ -41,13 +41,13 @@ function worker({ worker, answer }: View): Fact {
   }
 }
 
-function versions({ answer }: View, version: string): Fact {
+function versions({ answer, workerVersion }: View, version: string): Fact {
   const name = 'Version';
-  if (answer?.kind !== 'ready') return { name, value: <code>{version}</code>, more: 'This page; the worker has not answered yet' };
-  const same = answer.status.version === version;
-  return same
-    ? { name, value: <code>{version}</code>, more: 'Page and worker match', tone: 'good' }
-    : { name, value: <code>{answer.status.version}</code>, more: <>The page is <code>{version}</code>: reload it</>, tone: 'bad' };
+  const release = answer?.kind === 'ready' ? `${answer.status.version}, ` : '';
+  if (workerVersion === undefined) return { name, value: <>{release}build <code>{version}</code></>, more: 'This page; the worker has not answered yet' };
+  return workerVersion === version
+    ? { name, value: <>{release}build <code>{version}</code></>, more: 'Page and worker match', tone: 'good' }
+    : { name, value: <>build <code>{workerVersion}</code></>, more: <>The page is <code>{version}</code>: reload it</>, tone: 'bad' };
 }
 
 function owner({ database, answer }: View): Fact {
@@ -59,17 +59,14 @@ function owner({ database, answer }: View): Fact {
   return { name, value: 'Waiting…', tone: 'warn' };
 }
 
-const kinds: Record<string, [string, string, Tone]> = {
-  opfs: ['OPFS', 'Durable: kept in this browser', 'good'],
-  indexeddb: ['IndexedDB', 'Durable: kept in this browser', 'good'],
-  memory: ['Memory', 'Not durable: gone when its tab closes', 'warn'],
-};
+const kinds: Record<string, string> = { opfs: 'OPFS', indexeddb: 'IndexedDB', memory: 'Memory' };
 
 function storage(status?: Status): Fact {
   const name = 'Storage';
-  if (!status) return { name, value: '–' };
-  const [value, more, tone] = kinds[status.storage] ?? [status.storage, '', 'plain'];
-  return { name, value, more, tone };
+  if (!status?.storage) return { name, value: '–' };
+  const { kind, durable } = status.storage;
+  const value = kinds[kind] ?? kind;
+  return durable ? { name, value, more: 'Durable: kept in this browser', tone: 'good' } : { name, value, more: 'Not durable: gone when its tab closes', tone: 'warn' };
 }
 
 function size(status?: Status): Fact {

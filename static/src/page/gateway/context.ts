@@ -23,5 +23,5 @@ export function useStatus(): Status | undefined {
 }
 
 export function useKeys(): Keys | undefined {
-  return useStatus()?.keys;
+  return useStatus()?.keys ?? undefined;
 }

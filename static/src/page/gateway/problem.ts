@@ -22,7 +22,7 @@ export function health(view: View, version: string): Health {
   return view.answer?.kind === 'ready' ? 'ready' : 'starting';
 }
 
-export function problem({ worker, database, answer, refusedFor }: View, version: string): Problem | undefined {
+export function problem({ worker, workerVersion, database, answer, refusedFor }: View, version: string): Problem | undefined {
   if (worker.kind === 'unsupported') {
     return {
       title: 'This browser cannot run the gateway',
@@ -56,10 +56,10 @@ export function problem({ worker, database, answer, refusedFor }: View, version:
       action: 'reload',
     };
   }
-  if (answer?.kind === 'ready' && answer.status.version !== version) {
+  if (workerVersion !== undefined && workerVersion !== version) {
     return {
       title: 'Another version of the gateway is running',
-      what: `The worker is ${answer.status.version}, this page is ${version}. They refuse to mix.`,
+      what: `The worker is build ${workerVersion}, this page is ${version}. They refuse to mix.`,
       advice: ['Reload this page.', 'If it stays, close every other tab of this origin, then reload.'],
       action: 'reload',
     };

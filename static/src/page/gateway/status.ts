@@ -13,16 +13,18 @@ export interface Keys {
 }
 
 export interface Status {
+  /** The release, as `0.1.0`. */
   version: string;
   project: string;
   /** The page that runs the database worker, by its service worker client id. */
   owner?: string | null;
-  /** `opfs`, `indexeddb` or `memory`. */
-  storage: string;
+  /** Null where the worker was not told. */
+  storage: { kind: 'opfs' | 'indexeddb' | 'memory' | (string & {}); durable: boolean } | null;
   /** Bytes, by `pg_database_size`. */
   database_size: number;
   postgres_version: string;
-  keys: Keys;
+  /** Null for a database that the gateway did not make. */
+  keys: Keys | null;
 }
 
 /** An error in the API's own shape: PostgREST's four fields. */

@@ -1,4 +1,5 @@
 // The gateway as this page sees it, kept current: the service worker's state and the gateway's own word.
+import type { AskVersion, WorkerAnswer } from '../../sw/messages.ts';
 import { readStatus, type StatusAnswer } from './status.ts';
 
 export type Worker =
@@ -19,6 +20,8 @@ export type Database =
 
 export interface View {
   worker: Worker;
+  /** The build of the worker that controls this page, once it said so. */
+  workerVersion?: string;
   database: Database;
   /** The gateway's last word; undefined before the first. */
   answer?: StatusAnswer;
@@ -102,7 +105,19 @@ function watchWorker(set: (change: Partial<View>) => void): void {
       void look();
     };
   };
-  container.addEventListener('controllerchange', () => void look());
+  const askVersion = () => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data }: MessageEvent<WorkerAnswer>) => {
+      set({ workerVersion: data.version });
+      port1.close();
+    };
+    container.controller?.postMessage({ kind: 'version' } satisfies AskVersion, [port2]);
+  };
+  container.addEventListener('controllerchange', () => {
+    void look();
+    askVersion();
+  });
+  askVersion();
   // `claim` reaches this page a moment after `ready`; only a page that stays uncontrolled was loaded past the worker.
   void container.ready.then(() => setTimeout(() => void look(), 1_000));
   void look();

@@ -10,7 +10,7 @@ export function Connect() {
   return (
     <section aria-labelledby="connect-title" className="card">
       <h2 id="connect-title">Connect</h2>
-      <p className="quiet">Any page of this origin reaches it; so does this page’s own console. To reach it from a terminal, run <code>cargo xtask serve</code>, which prints its own URL and keys.</p>
+      <p className="quiet">Any page of this origin reaches it; so does this page’s own console. To reach it from a terminal, run <code>cargo xtask serve</code>, which prints its own URL and keys. The table <code>products</code> comes with the <a href="#/sample">sample data</a>.</p>
       <div className="pair">
         <Code
           title="supabase-js"

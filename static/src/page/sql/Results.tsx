@@ -68,7 +68,7 @@ function Notices({ notices }: { notices: Notice[] }) {
 function Fault({ error, run, goTo }: { error: SqlError; run: Run; goTo: (offset: number) => void }) {
   const at = error.position ? positionIn(run.query, error.position) : undefined;
   const place = at === undefined ? undefined : lineOf(run.query, at);
-  const detail = typeof error.details === 'string' ? error.details : error.detail;
+  const detail = typeof error.details === 'string' ? error.details : undefined;
   return (
     <Alert className="trouble" role="alert" color="red" variant="outline" icon={<CircleAlert size={18} aria-hidden />} title={<>{error.message}</>}>
       <dl className="fault-facts">
@@ -81,6 +81,7 @@ function Fault({ error, run, goTo }: { error: SqlError; run: Run; goTo: (offset:
         )}
         {detail && <><dt>Detail</dt><dd>{detail}</dd></>}
         {error.hint && <><dt>Hint</dt><dd>{error.hint}</dd></>}
+        {error.context && <><dt>Context</dt><dd>{error.context}</dd></>}
       </dl>
     </Alert>
   );

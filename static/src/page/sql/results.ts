@@ -6,7 +6,7 @@ export const resultsMediaType = 'application/vnd.gateway.results+json';
 
 export interface Column {
   name: string;
-  /** The type's name, as `format_type` gives it. */
+  /** The type's name, as `format_type` gives it; empty where it is not known. */
   type: string;
 }
 
@@ -20,7 +20,8 @@ export interface Notice {
 /** Postgres's own error: `position` counts characters of the query from 1. */
 export interface SqlError extends ApiError {
   position?: number | null;
-  detail?: string | null;
+  /** Where a function of the database failed. */
+  context?: string | null;
 }
 
 export interface StatementResult {
