@@ -44,7 +44,6 @@ const MODULES: [Module; 2] = [
 ];
 
 /// What rustc uses on wasm32-unknown-unknown; wasm-opt refuses what it was not told of.
-/// One set for every version of binaryen since 108, Debian's oldest.
 const FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
     "--enable-mutable-globals",

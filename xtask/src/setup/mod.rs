@@ -39,6 +39,6 @@ pub(crate) fn for_build(workspace: &Workspace) -> Result<Tools> {
     npm::install(workspace, "static")?;
     Ok(Tools {
         wasm_bindgen: wasm_bindgen::install(workspace)?,
-        wasm_opt: system::program("wasm-opt", "binaryen")?,
+        wasm_opt: npm::program(workspace, "static", "wasm-opt"),
     })
 }

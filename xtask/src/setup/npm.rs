@@ -32,6 +32,16 @@ pub(crate) fn check_node() -> Result<()> {
     }
 }
 
+/// A program that an npm package of `folder` brings. Its version is the lock file's, whatever the
+/// system has: Debian's wasm-opt, for one, is too old to read what rustc writes.
+pub(crate) fn program(workspace: &Workspace, folder: &str, name: &str) -> PathBuf {
+    workspace
+        .root
+        .join(folder)
+        .join("node_modules/.bin")
+        .join(name)
+}
+
 /// `npm ci`, when the lock file is not the one the installed packages came from.
 pub(crate) fn install(workspace: &Workspace, folder: &str) -> Result<()> {
     let folder = workspace.root.join(folder);

@@ -1,24 +1,9 @@
 //! Programs that come from the system's package manager.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use crate::failure::{Failure, Result};
 use crate::process;
-
-/// Finds a program, installing the Debian package that has it when it is missing.
-pub(crate) fn program(name: &str, package: &str) -> Result<PathBuf> {
-    if let Some(found) = process::find(name) {
-        return Ok(found);
-    }
-    println!("setup: {name} is missing, installing {package}");
-    apt_install(package)?;
-    process::find(name).ok_or_else(|| {
-        Failure::new(format!(
-            "{package} is installed but {name} is still not in PATH: add its folder to PATH"
-        ))
-    })
-}
 
 /// Installs a Debian or Ubuntu package, with sudo unless we are root.
 pub(crate) fn apt_install(package: &str) -> Result<()> {
