@@ -319,14 +319,19 @@ impl<'a> Cursor<'a> {
         Ok(value)
     }
 
+    /// Refuses for good what nests deeper than [`MAX_DEPTH`].
+    pub(super) fn refuse_depth<T>(&mut self) -> Parsed<T> {
+        let message = Message::Remark(TOO_DEEP);
+        self.failure = Failure::silent(self.position);
+        self.failure.merge(self.position, &[message]);
+        self.position = self.text.len();
+        Err(Refused)
+    }
+
     /// The rule one level deeper; more than [`MAX_DEPTH`] of them are refused for good.
     pub(super) fn deeper<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth == MAX_DEPTH {
-            self.failure = Failure::silent(self.position);
-            self.failure
-                .merge(self.position, &[Message::Remark(TOO_DEEP)]);
-            self.position = self.text.len();
-            return Err(Refused);
+            return self.refuse_depth();
         }
         self.depth += 1;
         let outcome = rule(self);

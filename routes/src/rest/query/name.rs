@@ -2,7 +2,7 @@
 
 use super::{
     Field, JsonOperand, JsonStep,
-    cursor::{Cursor, Parsed, Refused},
+    cursor::{Cursor, MAX_DEPTH, Parsed, Refused},
 };
 
 const FIELD_NAME: &str = "field name (* or [a..z0..9_$])";
@@ -73,10 +73,15 @@ pub(super) fn field(cursor: &mut Cursor<'_>) -> Parsed<Field> {
     })
 }
 
-/// `->key`, `->>'text`, `->-1`, any number of them.
+/// `->key`, `->>text`, `->-1`, up to [`MAX_DEPTH`] of them.
 pub(super) fn json_path(cursor: &mut Cursor<'_>) -> Parsed<Vec<JsonStep>> {
+    let mut steps = 0;
     cursor.many(|cursor| {
         let as_text = cursor.one_of(&[("->>", true), ("->", false)])?;
+        steps += 1;
+        if steps > MAX_DEPTH {
+            return cursor.refuse_depth();
+        }
         let operand = cursor.either(
             |cursor| cursor.attempt(json_index),
             |cursor| cursor.attempt(json_key),

@@ -188,7 +188,7 @@ fn windows<'a>(
     }
     let mut windows: Vec<(EmbedPath, Given)> = Vec::new();
     for (key, value) in pairs {
-        let (path, end) = tree_path(key)?;
+        let (path, _) = tree_path(key)?;
         let index = windows
             .iter()
             .position(|(known, _)| *known == path)
@@ -199,7 +199,7 @@ fn windows<'a>(
         let Some((_, given)) = windows.get_mut(index) else {
             continue;
         };
-        let bound = if end.name == "limit" {
+        let bound = if last_word(key) == "limit" {
             &mut given.limit
         } else {
             &mut given.offset
