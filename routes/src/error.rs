@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::Body;
+use crate::{Body, body::BodyError, wire::AnswerError, world::Unavailable};
 
 /// An answer that reports a failure, in PostgREST's shape.
 ///
@@ -67,6 +67,12 @@ impl ApiError {
         self
     }
 
+    /// Tells the client to come again in a second.
+    #[must_use]
+    pub fn retry_after(self) -> Self {
+        self.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
     /// The response, with the error as JSON.
     pub fn into_response(self) -> Response<Body> {
         let shape = Shape {
@@ -84,6 +90,11 @@ impl ApiError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json; charset=utf-8"),
         );
+        // RFC 9209, as PostgREST sends it.
+        if let Ok(status) = HeaderValue::from_str(&format!("PostgREST; error={}", self.code)) {
+            let name = HeaderName::from_static("proxy-status");
+            response.headers_mut().insert(name, status);
+        }
         response
             .headers_mut()
             .insert(header::CONTENT_LENGTH, length.into());
@@ -94,5 +105,58 @@ impl ApiError {
                 .insert(HeaderName::from_static("proxy-status"), status);
         }
         response
+    }
+}
+
+impl From<Unavailable> for ApiError {
+    fn from(unavailable: Unavailable) -> Self {
+        let details = unavailable.to_string();
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        match unavailable {
+            Unavailable::NoOwner | Unavailable::OwnerLost | Unavailable::Version { .. } => {
+                Self::new(status, "PGRST001", "Database connection error. Retrying.")
+                    .details(details)
+                    .retry_after()
+            }
+            Unavailable::Deadline | Unavailable::Busy => {
+                Self::new(status, "PGRST003", "Timed out waiting for the database.")
+                    .details(details)
+                    .retry_after()
+            }
+            // No retry mends it: a person has to read it.
+            Unavailable::Broken(_) => Self::new(status, "PGRST000", details),
+        }
+    }
+}
+
+impl From<AnswerError> for ApiError {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Unavailable(unavailable) => unavailable.into(),
+            AnswerError::Malformed(_) | AnswerError::Truncated => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "PGRST001",
+                "Database connection error.",
+            )
+            .details(error.to_string()),
+        }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge { limit } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "GW413",
+                format!("The request body is larger than {limit} bytes"),
+            ),
+            BodyError::Interrupted(reason) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "GW400",
+                "The request body ended before it was whole",
+            )
+            .details(reason),
+        }
     }
 }

@@ -7,17 +7,20 @@
 
 pub mod body;
 pub mod config;
+pub mod console;
 pub mod cors;
 pub mod error;
 pub mod identity;
+pub mod project;
 pub mod rest;
 pub mod router;
 pub mod schema;
+pub mod status;
 pub mod table;
 pub mod wire;
 pub mod world;
 
 pub use body::Body;
 pub use error::ApiError;
-pub use router::Router;
+pub use router::{Handled, Router};
 pub use world::World;

@@ -106,4 +106,20 @@ pub trait World {
         project: &str,
         exchange: Exchange,
     ) -> impl Future<Output = Result<Answer, Unavailable>>;
+
+    /// Where the database of `project` is open; `None` while nobody has said.
+    fn host(&self, _project: &str) -> Option<Host> {
+        None
+    }
+}
+
+/// Who has a database open, and where its files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// The page that runs the database worker, by its service worker client id.
+    pub owner: Option<String>,
+    /// `opfs`, `indexeddb`, `memory`, `directory`.
+    pub storage: String,
+    /// Whether it outlives the worker.
+    pub durable: bool,
 }

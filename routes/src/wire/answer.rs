@@ -139,12 +139,20 @@ impl Messages {
 
     /// Reads the whole answer, statement by statement. Rows must come whole.
     pub async fn statements(mut self) -> Result<Statements, AnswerError> {
-        let mut statements = Statements {
-            results: Vec::new(),
-            error: None,
-            notifications: Vec::new(),
-            status: TransactionStatus::Idle,
-        };
+        let mut whole = Statements::default();
+        while let Some(next) = self.until_ready().await? {
+            whole.results.extend(next.results);
+            whole.notifications.extend(next.notifications);
+            whole.error = whole.error.or(next.error);
+            whole.status = next.status;
+        }
+        Ok(whole)
+    }
+
+    /// What the statements up to the next `ReadyForQuery` answered: those of one Sync or of one
+    /// simple query. `None` where the answer has ended. Rows must come whole.
+    pub async fn until_ready(&mut self) -> Result<Option<Statements>, AnswerError> {
+        let mut statements = Statements::default();
         let mut current = StatementResult::default();
         while let Some(message) = self.next().await? {
             match message {
@@ -165,7 +173,10 @@ impl Messages {
                     });
                 }
                 Message::Notification(notification) => statements.notifications.push(notification),
-                Message::ReadyForQuery(status) => statements.status = status,
+                Message::ReadyForQuery(status) => {
+                    statements.status = status;
+                    return Ok(Some(statements));
+                }
                 Message::RowHead { .. }
                 | Message::RowBytes(_)
                 | Message::NoData
@@ -182,12 +193,12 @@ impl Messages {
                 | Message::Startup => {}
             }
         }
-        Ok(statements)
+        Ok(None)
     }
 }
 
 /// What an exchange's statements answered, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statements {
     /// The statements that succeeded. Those before an error in the same implicit transaction were
     /// rolled back all the same.

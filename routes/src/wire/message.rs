@@ -76,8 +76,9 @@ pub struct Notification {
 }
 
 /// The session's state when the server is ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TransactionStatus {
+    #[default]
     Idle,
     /// A transaction is open.
     Open,

@@ -1,0 +1,173 @@
+//! A project: its settings, its keys, and what its database looks like.
+
+mod error;
+mod registry;
+
+use http::HeaderMap;
+
+pub use error::LoadError;
+pub use registry::Registry;
+
+use crate::{
+    World,
+    config::Config,
+    identity::{Identity, IdentityError, Keys, Secrets, Verifier},
+    schema::SchemaCache,
+    wire::{Messages, Parameter, Pipeline, Row, Statements},
+    world::{Exchange, Timestamp},
+};
+
+/// What the gateway knows of one project. Nothing in it is the truth: all of it is read again from
+/// the project's database when that says so, and when the gateway wakes.
+#[derive(Debug)]
+pub struct Project {
+    pub name: String,
+    pub config: Config,
+    /// `None` for a database that has no place for them, as one that the gateway did not make.
+    pub keys: Option<Keys>,
+    pub verifier: Verifier,
+    pub schema: SchemaCache,
+}
+
+/// The secrets, made where there are none yet: whoever comes first makes them, and everyone reads
+/// the same.
+const SECRETS: &str = "\
+with made as (
+  insert into gateway.settings (name, value)
+  values ('jwt-secret', $1), ('publishable-key', $2), ('secret-key', $3), ('keys-issued-at', $4)
+  on conflict (name) do nothing
+  returning name, value
+)
+select name, value from made
+union all
+select name, value from gateway.settings";
+
+/// Settings in the database, as PostgREST has them: `ALTER ROLE authenticator SET pgrst.db_schemas
+/// = '…'`. Those for this database come last and win.
+const SETTINGS: &str = "\
+select split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1)
+from pg_catalog.pg_db_role_setting
+cross join lateral unnest(setconfig) with ordinality as settings (setting, position)
+where setrole = (select oid from pg_catalog.pg_roles where rolname = $1)
+and setdatabase in (0, (select oid from pg_catalog.pg_database where datname = current_database()))
+and setting like 'pgrst.%'
+order by setdatabase, position";
+
+/// A table that is not there: the database is not one that the gateway made.
+const UNDEFINED_TABLE: &str = "42P01";
+
+impl Project {
+    /// Loads a project from its database, in one round trip.
+    pub async fn load(world: &impl World, name: &str, config: &Config) -> Result<Self, LoadError> {
+        let candidate = Secrets::generate(|buffer| world.random(buffer), world.now());
+        let mut messages = ask(world, name, &candidate, config).await?;
+        let secrets = match next(&mut messages).await?.all() {
+            Ok(results) => Some(secrets(rows(&results))?),
+            Err(error) if error.sqlstate == UNDEFINED_TABLE => None,
+            Err(error) => return Err(LoadError::Database(error)),
+        };
+        let settings = next(&mut messages)
+            .await?
+            .all()
+            .map_err(LoadError::Database)?;
+        let config = with_settings(config.clone(), rows(&settings))?;
+        let stored = secrets.as_ref().map(|secrets| secrets.jwt_secret.as_str());
+        let verifier = Verifier::new(&config, stored)?;
+        let signing = verifier
+            .keys
+            .as_ref()
+            .and_then(|keys| keys.signing_secret());
+        Ok(Self {
+            name: name.to_owned(),
+            keys: secrets.map(|secrets| Keys::new(name, &secrets, signing)),
+            config,
+            verifier,
+            schema: SchemaCache::default(),
+        })
+    }
+
+    /// The token that a request's headers carry or stand for.
+    pub fn bearer<'a>(&'a self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+        Keys::bearer(self.keys.as_ref(), headers)
+    }
+
+    /// Who sends a request with these headers.
+    pub fn identify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Identity, IdentityError> {
+        self.verifier.identify(self.bearer(headers), now)
+    }
+}
+
+async fn ask(
+    world: &impl World,
+    name: &str,
+    candidate: &Secrets,
+    config: &Config,
+) -> Result<Messages, LoadError> {
+    let mut pipeline = Pipeline::new();
+    // Each question is a transaction of its own: the first may fail without the others.
+    pipeline
+        .query(
+            SECRETS,
+            &[
+                candidate.jwt_secret.as_str().into(),
+                candidate.publishable.as_str().into(),
+                candidate.secret.as_str().into(),
+                candidate.issued_at.to_string().into(),
+            ],
+        )
+        .sync()
+        .query(
+            SETTINGS,
+            &[Parameter::from(config.db_authenticator.as_deref())],
+        )
+        .sync();
+    let exchange = Exchange {
+        messages: pipeline.finish()?,
+        idempotent: true,
+        transaction: None,
+        hold: false,
+    };
+    Ok(Messages::new(world.exchange(name, exchange).await?))
+}
+
+async fn next(messages: &mut Messages) -> Result<Statements, LoadError> {
+    messages.until_ready().await?.ok_or(LoadError::Incomplete)
+}
+
+fn rows(results: &[crate::wire::StatementResult]) -> impl Iterator<Item = (&str, &str)> {
+    let rows = results.iter().flat_map(|result| &result.rows);
+    rows.filter_map(|row: &Row| Some((row.text(0)?, row.text(1)?)))
+}
+
+fn secrets<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Secrets, LoadError> {
+    let (mut jwt_secret, mut publishable, mut secret, mut issued_at) = (None, None, None, None);
+    for (name, value) in rows {
+        match name {
+            "jwt-secret" => jwt_secret = Some(value.to_owned()),
+            "publishable-key" => publishable = Some(value.to_owned()),
+            "secret-key" => secret = Some(value.to_owned()),
+            "keys-issued-at" => issued_at = value.parse().ok(),
+            _ => {}
+        }
+    }
+    match (jwt_secret, publishable, secret, issued_at) {
+        (Some(jwt_secret), Some(publishable), Some(secret), Some(issued_at)) => Ok(Secrets {
+            jwt_secret,
+            publishable,
+            secret,
+            issued_at,
+        }),
+        _ => Err(LoadError::Incomplete),
+    }
+}
+
+fn with_settings<'a>(
+    mut config: Config,
+    settings: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<Config, LoadError> {
+    for (name, value) in settings {
+        let name = name.trim_start_matches("pgrst.").replace('_', "-");
+        config.set(&name, value)?;
+    }
+    Ok(config)
+}
