@@ -1,6 +1,7 @@
 //! What JavaScript says about its surroundings when it makes a gateway.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use routes::config::Config;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -24,6 +25,22 @@ impl Options {
         serde_json::from_str(text).map_err(|error| format!("the gateway's options: {error}"))
     }
 
+    /// The settings of [`Options::config`], over those of a local Supabase stack.
+    pub fn settings(&self) -> Result<Config, String> {
+        let mut config = Config::default();
+        for (name, value) in &self.config {
+            let value = match value {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            config
+                .set(name, &value)
+                .map_err(|error| format!("the gateway's options: {error}"))?;
+        }
+        Ok(config)
+    }
+
     /// The headers of [`Options::headers`].
     pub fn header_map(&self) -> Result<HeaderMap, String> {
         let mut headers = HeaderMap::with_capacity(self.headers.len());
@@ -41,6 +58,17 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_change_the_defaults() {
+        let text = r#"{"config":{"db-max-rows":7,"db-anon-role":null,"db-plan-enabled":true}}"#;
+        let config = Options::parse(text).unwrap().settings().unwrap();
+        assert_eq!((config.db_max_rows, config.db_anon_role), (Some(7), None));
+        assert!(config.db_plan_enabled);
+        let wrong = Options::parse(r#"{"config":{"db-max-rows":"x"}}"#).unwrap();
+        let error = "the gateway's options: db-max-rows: expected a number of rows";
+        assert_eq!(wrong.settings().unwrap_err(), error);
+    }
 
     #[test]
     fn options_are_read_or_refused() {

@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use http::{HeaderMap, Response, StatusCode};
 use js_sys::Promise;
-use routes::{ApiError, Body, Router};
+use routes::{ApiError, Body, Handled, Router};
 use wasm_bindgen::{JsError, prelude::wasm_bindgen};
 use wasm_bindgen_futures::future_to_promise;
 
@@ -50,6 +50,7 @@ impl Gateway {
         let readable = |error: String| JsError::new(&error);
         let options = Options::parse(options).map_err(readable)?;
         let headers = options.header_map().map_err(readable)?;
+        let config = options.settings().map_err(readable)?;
         let shared = Rc::new_cyclic(|this: &std::rc::Weak<Shared>| {
             let this = this.clone();
             let world =
@@ -64,7 +65,7 @@ impl Gateway {
                     }
                 });
             Shared {
-                router: Router::new(world),
+                router: Router::new(world, config),
                 headers,
                 faulty: Cell::new(false),
             }
@@ -122,10 +123,19 @@ impl Shared {
     }
 
     async fn route(&self, request: http::Request<Body>) -> Response<Body> {
-        let response = self.router.handle(request).await;
+        let response = match self.router.handle(request).await {
+            Handled::Response(response) => response,
+            Handled::PassThrough => not_ours(),
+        };
         assert!(!self.faulty.get(), "a fault that was asked for");
         response
     }
+}
+
+/// A path that the script took for the gateway's. Until the script can ask the network for it, nobody
+/// answers.
+fn not_ours() -> Response<Body> {
+    ApiError::new(StatusCode::NOT_FOUND, "GW404", "Nothing is here").into_response()
 }
 
 fn refusal(refused: &Refused) -> Response<Body> {
