@@ -4,7 +4,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Body, body::BodyError, wire::AnswerError, world::Unavailable};
+use crate::{
+    Body,
+    body::BodyError,
+    wire::{AnswerError, BuildError},
+    world::Unavailable,
+};
 
 /// An answer that reports a failure, in PostgREST's shape.
 ///
@@ -90,11 +95,6 @@ impl ApiError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json; charset=utf-8"),
         );
-        // RFC 9209, as PostgREST sends it.
-        if let Ok(status) = HeaderValue::from_str(&format!("PostgREST; error={}", self.code)) {
-            let name = HeaderName::from_static("proxy-status");
-            response.headers_mut().insert(name, status);
-        }
         response
             .headers_mut()
             .insert(header::CONTENT_LENGTH, length.into());
@@ -110,22 +110,31 @@ impl ApiError {
 
 impl From<Unavailable> for ApiError {
     fn from(unavailable: Unavailable) -> Self {
-        let details = unavailable.to_string();
-        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let error = |code| {
+            Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                code,
+                unavailable.to_string(),
+            )
+        };
         match unavailable {
             Unavailable::NoOwner | Unavailable::OwnerLost | Unavailable::Version { .. } => {
-                Self::new(status, "PGRST001", "Database connection error. Retrying.")
-                    .details(details)
-                    .retry_after()
+                error("PGRST001").retry_after()
             }
-            Unavailable::Deadline | Unavailable::Busy => {
-                Self::new(status, "PGRST003", "Timed out waiting for the database.")
-                    .details(details)
-                    .retry_after()
-            }
+            Unavailable::Deadline | Unavailable::Busy => error("PGRST003").retry_after(),
             // No retry mends it: a person has to read it.
-            Unavailable::Broken(_) => Self::new(status, "PGRST000", details),
+            Unavailable::Broken(_) => error("PGRST000"),
         }
+    }
+}
+
+impl From<BuildError> for ApiError {
+    fn from(error: BuildError) -> Self {
+        let (status, code) = match error {
+            BuildError::Nul => (StatusCode::BAD_REQUEST, "22021"),
+            BuildError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "54000"),
+        };
+        Self::new(status, code, error.to_string())
     }
 }
 
@@ -134,11 +143,10 @@ impl From<AnswerError> for ApiError {
         match error {
             AnswerError::Unavailable(unavailable) => unavailable.into(),
             AnswerError::Malformed(_) | AnswerError::Truncated => Self::new(
-                StatusCode::BAD_GATEWAY,
-                "PGRST001",
-                "Database connection error.",
-            )
-            .details(error.to_string()),
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "PGRSTX00",
+                error.to_string(),
+            ),
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::json;
 
 use crate::{
     ApiError, Body, World,
     config::Config,
     console, cors,
-    project::{Project, Registry},
-    status,
+    project::{LoadError, Project, Registry},
+    rest, schema, status,
     table::{self, DEFAULT_PROJECT, Endpoint, Route},
 };
 
@@ -118,14 +118,42 @@ impl<W: World + 'static> Router<W> {
             Endpoint::Unknown => Err(unknown(&path)),
             Endpoint::Status => self.status(name, &request).await,
             Endpoint::Query => self.query(name, request).await,
-            Endpoint::Rest
-            | Endpoint::GraphQl
-            | Endpoint::Auth
+            Endpoint::Rest => self.rest(name, request, route.rest).await,
+            Endpoint::GraphQl => {
+                let mut request = request;
+                let profile = HeaderValue::from_static("graphql_public");
+                request.headers_mut().insert("content-profile", profile);
+                self.rest(name, request, "/rpc/graphql").await
+            }
+            Endpoint::Auth
             | Endpoint::Storage
             | Endpoint::Functions
             | Endpoint::Realtime
             | Endpoint::App => Ok(missing(&route)),
         }
+    }
+
+    async fn rest(
+        &self,
+        name: &str,
+        request: Request<Body>,
+        path: &str,
+    ) -> Result<Response<Body>, ApiError> {
+        let project = self.project(name).await?;
+        let (head, body) = request.into_parts();
+        let identity = project.identify(&head.headers, self.world().now())?;
+        let body = body.collect(project.config.max_body_bytes).await?;
+        if mentions_timezone(&head.headers) {
+            let loaded = schema::load_timezones(self.world(), name, &project.schema).await;
+            loaded.map_err(LoadError::from)?;
+        }
+        let context = rest::Context {
+            project: name,
+            config: &project.config,
+            cache: &project.schema,
+            identity: &identity,
+        };
+        rest::handle(self.world(), context, &head, path, body).await
     }
 
     async fn query(&self, name: &str, request: Request<Body>) -> Result<Response<Body>, ApiError> {
@@ -154,6 +182,14 @@ impl<W: World + 'static> Router<W> {
         let status = status::read(self.world(), &project).await?;
         allow(request, &[Method::GET, Method::HEAD], || Ok(status))
     }
+}
+
+/// Names of time zones are many and seldom wanted, so they are read when a request brings one.
+fn mentions_timezone(headers: &HeaderMap) -> bool {
+    let preferences = headers.get_all("prefer").iter();
+    preferences
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("timezone"))
 }
 
 /// Answers, or says which methods there are.

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::{
     ApiError, Body, World,
     project::Project,
-    wire::{BuildError, Messages, Notification, Pipeline, Statements},
+    wire::{Messages, Notification, Pipeline, Statements},
     world::Exchange,
 };
 use results::TypeNames;
@@ -129,12 +129,7 @@ fn wants_results(headers: &HeaderMap) -> bool {
 async fn run(world: &impl World, project: &str, sql: &str) -> Result<Statements, ApiError> {
     let mut pipeline = Pipeline::new();
     pipeline.simple(sql);
-    let messages = pipeline.finish().map_err(|error| match error {
-        BuildError::Nul => ApiError::new(StatusCode::BAD_REQUEST, "22021", error.to_string()),
-        BuildError::TooLarge => {
-            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "GW413", error.to_string())
-        }
-    })?;
+    let messages = pipeline.finish()?;
     let exchange = exchange(messages, false);
     Ok(Messages::new(world.exchange(project, exchange).await?)
         .statements()

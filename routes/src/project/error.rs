@@ -8,6 +8,7 @@ use crate::{
     ApiError,
     config::ConfigError,
     identity::VerifierError,
+    schema::SchemaError,
     wire::{AnswerError, BuildError, PgError},
     world::Unavailable,
 };
@@ -21,6 +22,8 @@ pub enum LoadError {
     Database(Box<PgError>),
     /// The database answered less than was asked.
     Incomplete,
+    /// The schema could not be read.
+    Schema(SchemaError),
     /// A setting in the database is not what it may be.
     Config(ConfigError),
     /// The settings of tokens are not what they may be.
@@ -35,6 +38,7 @@ impl fmt::Display for LoadError {
             Self::Incomplete => {
                 formatter.write_str("The database has not all of the project's keys")
             }
+            Self::Schema(error) => error.fmt(formatter),
             Self::Config(error) => error.fmt(formatter),
             Self::Verifier(error) => error.fmt(formatter),
         }
@@ -47,8 +51,10 @@ impl From<LoadError> for ApiError {
     fn from(error: LoadError) -> Self {
         let details = error.to_string();
         match error {
-            LoadError::Answer(error) => error.into(),
-            LoadError::Database(_) => Self::new(
+            LoadError::Answer(error) | LoadError::Schema(SchemaError::Answer(error)) => {
+                error.into()
+            }
+            LoadError::Database(_) | LoadError::Schema(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "PGRST002",
                 "Could not query the database for the schema cache. Retrying.",
@@ -85,6 +91,12 @@ impl From<BuildError> for LoadError {
             setting: "db-authenticator".to_owned(),
             expected: "the name of a role",
         })
+    }
+}
+
+impl From<SchemaError> for LoadError {
+    fn from(error: SchemaError) -> Self {
+        Self::Schema(error)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     World,
     config::Config,
     identity::{Identity, IdentityError, Keys, Secrets, Verifier},
-    schema::SchemaCache,
+    schema::{self, SchemaCache},
     wire::{Messages, Parameter, Pipeline, Row, Statements},
     world::{Exchange, Timestamp},
 };
@@ -57,7 +57,8 @@ order by setdatabase, position";
 const UNDEFINED_TABLE: &str = "42P01";
 
 impl Project {
-    /// Loads a project from its database, in one round trip.
+    /// Loads a project from its database, in one round trip unless settings in the database name
+    /// other schemas.
     pub async fn load(world: &impl World, name: &str, config: &Config) -> Result<Self, LoadError> {
         let candidate = Secrets::generate(|buffer| world.random(buffer), world.now());
         let mut messages = ask(world, name, &candidate, config).await?;
@@ -70,7 +71,20 @@ impl Project {
             .await?
             .all()
             .map_err(LoadError::Database)?;
-        let config = with_settings(config.clone(), rows(&settings))?;
+        let asked = config;
+        let config = with_settings(asked.clone(), rows(&settings))?;
+        let schema = if schema::parameters(&config) == schema::parameters(asked) {
+            let facts = next(&mut messages)
+                .await?
+                .all()
+                .map_err(LoadError::Database)?;
+            let facts = facts
+                .last()
+                .and_then(|result| result.rows.first()?.bytes(0));
+            schema::parse(&facts.ok_or(LoadError::Incomplete)?)?
+        } else {
+            schema::load(world, name, &config).await?
+        };
         let stored = secrets.as_ref().map(|secrets| secrets.jwt_secret.as_str());
         let verifier = Verifier::new(&config, stored)?;
         let signing = verifier
@@ -82,7 +96,7 @@ impl Project {
             keys: secrets.map(|secrets| Keys::new(name, &secrets, signing)),
             config,
             verifier,
-            schema: SchemaCache::default(),
+            schema,
         })
     }
 
@@ -120,6 +134,9 @@ async fn ask(
             SETTINGS,
             &[Parameter::from(config.db_authenticator.as_deref())],
         )
+        .sync()
+        .execute(schema::NAMES_WITH_SCHEMAS, &[])
+        .query(schema::FACTS, &schema::parameters(config))
         .sync();
     let exchange = Exchange {
         messages: pipeline.finish()?,

@@ -1,7 +1,6 @@
 //! Runs a script in one transaction: settings, pre-request, statement and end in one exchange.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, StatusCode, header};
 
 use super::sql::{
     ResultColumn, Script,
@@ -344,41 +343,10 @@ impl RunError {
     /// privilege, and no token.
     pub fn into_api_error(self, authenticated: bool) -> ApiError {
         match self {
-            Self::Unavailable(unavailable) => self::unavailable(&unavailable),
-            Self::Answer(error) => ApiError::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "PGRSTX00",
-                error.to_string(),
-            ),
-            Self::Build(BuildError::Nul) => ApiError::new(
-                StatusCode::BAD_REQUEST,
-                "22021",
-                BuildError::Nul.to_string(),
-            ),
-            Self::Build(BuildError::TooLarge) => ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "54000",
-                BuildError::TooLarge.to_string(),
-            ),
+            Self::Unavailable(unavailable) => unavailable.into(),
+            Self::Answer(error) => error.into(),
+            Self::Build(error) => error.into(),
             Self::Database(error) => super::respond::database_error(&error, authenticated),
         }
-    }
-}
-
-fn unavailable(unavailable: &Unavailable) -> ApiError {
-    let error = ApiError::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "PGRST001",
-        unavailable.to_string(),
-    );
-    match unavailable {
-        Unavailable::NoOwner
-        | Unavailable::OwnerLost
-        | Unavailable::Deadline
-        | Unavailable::Busy
-        | Unavailable::Version { .. } => {
-            error.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-        }
-        Unavailable::Broken(_) => error,
     }
 }

@@ -282,14 +282,17 @@ fn mutations() {
 
 #[test]
 fn calls() {
-    check("GET /rpc/add?a=1&b=2&c=3", expect![[r#"
+    check(
+        "GET /rpc/add?a=1&b=2&c=3",
+        expect![[r#"
         WITH pgrst_source AS (SELECT pgrst_call.pgrst_scalar
         FROM (SELECT "api"."add"("a" := $1::integer, "b" := $2::integer, "c" := $3::integer) pgrst_scalar) pgrst_call) SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
         FROM (SELECT "add".* FROM pgrst_source AS "add") _postgrest_t
         $1 = 1
         $2 = 2
         $3 = 3
-    "#]]);
+    "#]],
+    );
     check(
         "POST /rpc/add\n\n{\"a\": 1, \"b\": 2, \"c\": 3}",
         expect![[r#"
@@ -310,12 +313,15 @@ fn calls() {
             $2 = 1
         "#]],
     );
-    check("POST /rpc/echo\n\n{\"any\": [1, 2]}", expect![[r#"
+    check(
+        "POST /rpc/echo\n\n{\"any\": [1, 2]}",
+        expect![[r#"
         WITH pgrst_source AS (SELECT pgrst_call.pgrst_scalar
         FROM (SELECT "api"."echo"($1::json) pgrst_scalar) pgrst_call) SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
         FROM (SELECT "echo".* FROM pgrst_source AS "echo") _postgrest_t
         $1 = {"any": [1, 2]}
-    "#]]);
+    "#]],
+    );
     check(
         "GET /rpc/noise?words=a&words=b",
         expect![[r#"
