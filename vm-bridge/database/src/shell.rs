@@ -1,7 +1,7 @@
 //! The queue between PGlite and message ports. It converts and forwards, nothing else.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::BTreeMap,
     rc::{Rc, Weak},
 };
@@ -34,11 +34,14 @@ export interface Session {
     broken(text: string): void;
 }
 
+export type StorageKind = "memory" | "opfs" | "indexeddb" | "directory";
+
 export interface Options {
     build: string;
     /** The Web Lock that this worker holds while it lives; empty: none. */
     life: string;
-    storage: "memory" | "opfs" | "indexeddb" | "directory";
+    /** Where the session keeps its files. */
+    storage: StorageKind;
     /** SQL that follows every reset of the session. */
     baseline: string;
     /** Whether the gateway's migrations are run first. */
@@ -143,17 +146,41 @@ impl Database {
     /// Serves an open session; it is prepared before anybody is answered.
     #[wasm_bindgen(constructor)]
     pub fn new(session: Session, options: &Options) -> Self {
-        let runner = options.migrate().then(|| Runner::new(migrations::ALL));
-        let queue = Queue::new(settings(options), runner, now());
-        let inner = Inner::new(queue, session);
-        inner.drive();
-        Self(inner)
+        let database = Self::opening(options);
+        database.open(session, options);
+        database
     }
 
-    /// Refuses everybody with the reason why there is no session.
-    pub fn broken(session: Session, options: &Options, text: &str) -> Self {
-        let queue = Queue::broken(settings(options), text, now());
-        Self(Inner::new(queue, session))
+    /// Serves a session that is still being opened: whoever comes waits.
+    pub fn opening(options: &Options) -> Self {
+        let settings = Settings {
+            build: options.build(),
+            life: options.life(),
+            baseline: options.baseline(),
+            limits: Limits::default(),
+        };
+        Self(Inner::new(Queue::new(settings, now())))
+    }
+
+    /// The session that was being opened is there.
+    pub fn open(&self, session: Session, options: &Options) {
+        let storage = match options.storage().as_str() {
+            "opfs" => Storage::Opfs,
+            "indexeddb" => Storage::IndexedDb,
+            "directory" => Storage::Directory,
+            _ => Storage::Memory,
+        };
+        let runner = options.migrate().then(|| Runner::new(migrations::ALL));
+        if self.0.session.set(session).is_ok() {
+            self.0.queue.borrow_mut().handle_opened(storage, runner);
+            self.0.drive();
+        }
+    }
+
+    /// There will be no session; whoever comes is refused with this text.
+    pub fn fail(&self, text: &str) {
+        self.0.queue.borrow_mut().handle_broken(text);
+        self.0.drive();
     }
 
     /// Listens to one more client.
@@ -162,24 +189,9 @@ impl Database {
     }
 }
 
-fn settings(options: &Options) -> Settings {
-    Settings {
-        build: options.build(),
-        life: options.life(),
-        storage: match options.storage().as_str() {
-            "opfs" => Storage::Opfs,
-            "indexeddb" => Storage::IndexedDb,
-            "directory" => Storage::Directory,
-            _ => Storage::Memory,
-        },
-        baseline: options.baseline(),
-        limits: Limits::default(),
-    }
-}
-
 struct Inner {
     queue: RefCell<Queue>,
-    session: Session,
+    session: OnceCell<Session>,
     clients: RefCell<BTreeMap<ClientId, Client>>,
     count: Cell<u32>,
     timer: RefCell<Option<Timer>>,
@@ -195,10 +207,10 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Inner {
-    fn new(queue: Queue, session: Session) -> Rc<Self> {
+    fn new(queue: Queue) -> Rc<Self> {
         Rc::new_cyclic(|inner: &Weak<Self>| Self {
             queue: RefCell::new(queue),
-            session,
+            session: OnceCell::new(),
             clients: RefCell::default(),
             count: Cell::new(0),
             timer: RefCell::default(),
@@ -217,12 +229,12 @@ impl Inner {
             }
         });
         port.listen(Some(&listener));
-        let former = Client {
+        let served = Client {
             port,
             _listener: listener,
             watch: None,
         };
-        self.clients.borrow_mut().insert(client, former);
+        self.clients.borrow_mut().insert(client, served);
     }
 
     fn receive(self: &Rc<Self>, client: ClientId, data: &JsValue) {
@@ -258,7 +270,11 @@ impl Inner {
                     let gone = self.clients.borrow_mut().remove(&client);
                     drop(gone);
                 }
-                Some(Output::Broken { text }) => self.session.broken(&text),
+                Some(Output::Broken { text }) => {
+                    if let Some(session) = self.session.get() {
+                        session.broken(&text);
+                    }
+                }
             }
         }
         let due = self.queue.borrow().poll_timeout();
@@ -267,10 +283,13 @@ impl Inner {
     }
 
     fn execute(&self, messages: &[u8]) {
-        match self.session.exec(Uint8Array::from(messages)) {
+        let Some(session) = self.session.get() else {
+            return;
+        };
+        match session.exec(Uint8Array::from(messages)) {
             Ok(answer) => {
                 let answer = Bytes::from(answer.to_vec());
-                let wrote = self.session.wrote();
+                let wrote = session.wrote();
                 let mut queue = self.queue.borrow_mut();
                 queue.handle_answer(answer, wrote, now());
             }
@@ -279,7 +298,10 @@ impl Inner {
     }
 
     fn sync(self: &Rc<Self>) {
-        let synced = JsFuture::from(self.session.sync());
+        let Some(session) = self.session.get() else {
+            return;
+        };
+        let synced = JsFuture::from(session.sync());
         let inner = Rc::clone(self);
         spawn_local(async move {
             let outcome = match synced.await {

@@ -75,7 +75,6 @@ pub struct Settings {
     pub build: String,
     /// The Web Lock that the worker holds while it lives; empty: none.
     pub life: String,
-    pub storage: Storage,
     /// SQL that follows every reset of the session, where its start-up settings do not suffice.
     pub baseline: String,
     pub limits: Limits,
@@ -110,6 +109,7 @@ pub struct Queue {
     outputs: VecDeque<Output>,
     /// What clients are told once the database is open; none before.
     welcome: Option<Welcome>,
+    storage: Storage,
     migration: u32,
     created: bool,
     started: Milliseconds,
@@ -129,10 +129,9 @@ enum Parked {
 }
 
 impl Queue {
-    /// A queue before a session that was just opened. It is prepared first, by our migrations if a
-    /// runner is given.
-    pub fn new(settings: Settings, runner: Option<Runner>, now: Milliseconds) -> Self {
-        let mut queue = Self {
+    /// A queue before a session that is still to be opened: whoever comes is told so and waits.
+    pub fn new(settings: Settings, now: Milliseconds) -> Self {
+        Self {
             settings,
             clients: Clients::default(),
             session: Session::default(),
@@ -141,23 +140,23 @@ impl Queue {
             outgoing: Outgoing::default(),
             outputs: VecDeque::new(),
             welcome: None,
+            storage: Storage::Memory,
             migration: 0,
             created: false,
             started: now,
-        };
-        match runner {
-            Some(runner) => queue.prepare(runner),
-            None => queue.reset(true),
         }
-        queue
     }
 
-    /// A queue before no session: whoever comes is refused with this text.
-    pub fn broken(settings: Settings, text: &str, now: Milliseconds) -> Self {
-        let mut queue = Self::new(settings, None, now);
-        queue.outputs.clear();
-        queue.session.step = Step::Broken(text.to_owned());
-        queue
+    /// The session is open. It is prepared first, by our migrations if a runner is given.
+    pub fn handle_opened(&mut self, storage: Storage, runner: Option<Runner>) {
+        if !matches!(self.session.step, Step::Opening) {
+            return;
+        }
+        self.storage = storage;
+        match runner {
+            Some(runner) => self.prepare(runner),
+            None => self.reset(true),
+        }
     }
 
     /// The next thing for the shell to do.
@@ -273,7 +272,12 @@ impl Queue {
                     "The database session could not be reset: {message} ({code})"
                 ));
             }
-            Step::RollingBack | Step::Resetting | Step::Idle | Step::Syncing | Step::Broken(_) => {}
+            Step::Opening
+            | Step::RollingBack
+            | Step::Resetting
+            | Step::Idle
+            | Step::Syncing
+            | Step::Broken(_) => {}
         }
         self.advance(now);
     }
@@ -308,7 +312,7 @@ impl Queue {
         }
     }
 
-    /// The session threw instead of answering; the text is for a person.
+    /// The session could not be opened, or threw instead of answering; the text is for a person.
     pub fn handle_broken(&mut self, text: &str) {
         if !matches!(self.session.step, Step::Broken(_)) {
             self.break_down(text);
@@ -543,7 +547,7 @@ impl Queue {
     fn welcome_all(&mut self, now: Milliseconds) {
         let welcome = Welcome {
             build: self.settings.build.clone(),
-            storage: self.settings.storage,
+            storage: self.storage,
             migration: self.migration,
             created: self.created,
             milliseconds: u32::try_from(now.saturating_sub(self.started)).unwrap_or(u32::MAX),

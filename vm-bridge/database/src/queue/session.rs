@@ -25,7 +25,9 @@ pub(super) struct Session {
 /// What the session is doing.
 #[derive(Debug, Default)]
 pub(super) enum Step {
+    /// It is not there yet.
     #[default]
+    Opening,
     Idle,
     Preparing(Runner),
     Exchange {

@@ -164,7 +164,6 @@ fn settings(limits: Limits) -> Settings {
     Settings {
         build: "test".to_owned(),
         life: "lock".to_owned(),
-        storage: Storage::Memory,
         baseline: String::new(),
         limits,
     }
@@ -219,7 +218,9 @@ impl Bench {
     }
 
     fn start(&mut self) {
-        self.queue = Some(Queue::new(settings(self.limits), None, self.now));
+        let mut queue = Queue::new(settings(self.limits), self.now);
+        queue.handle_opened(Storage::Memory, None);
+        self.queue = Some(queue);
     }
 
     /// The worker dies: what was not synced is gone, frames on their way too.
@@ -759,12 +760,18 @@ fn broken_session_serves_nobody_again() {
 #[test]
 fn database_that_did_not_open_says_why() {
     let mut bench = Bench::new(1);
-    bench.queue = Some(Queue::broken(
-        settings(Limits::default()),
-        "the folder is damaged",
-        0,
-    ));
+    bench.queue = Some(Queue::new(settings(Limits::default()), 0));
     let one = bench.open(0, query("read"));
+    bench.run();
+    bench.now += 59_999;
+    bench.sides[0].client.handle_timeout(bench.now);
+    bench.run();
+    assert_eq!(bench.end(0, one), None, "it is told that somebody is there");
+    bench
+        .queue
+        .as_mut()
+        .unwrap()
+        .handle_broken("the folder is damaged");
     bench.run();
     let text = "the folder is damaged".to_owned();
     assert_eq!(bench.end(0, one), Some(&Err(Lost::Broken(text))));
@@ -896,7 +903,7 @@ fn frames_no_client_sends() {
         },
     ];
     for frame in table {
-        let mut queue = Queue::new(settings(Limits::default()), None, 0);
+        let mut queue = Queue::new(settings(Limits::default()), 0);
         while queue.poll_output().is_some() {}
         queue.handle_buffer(ClientId(1), frame.encode(), 0);
         let Some(Output::Post { buffer, .. }) = queue.poll_output() else {
@@ -913,7 +920,7 @@ fn frames_no_client_sends() {
             })
         );
     }
-    let mut queue = Queue::new(settings(Limits::default()), None, 0);
+    let mut queue = Queue::new(settings(Limits::default()), 0);
     while queue.poll_output().is_some() {}
     let mut other_version = BytesMut::from(&Frame::Goodbye.encode()[..]);
     other_version[0] = 200;
