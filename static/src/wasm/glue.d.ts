@@ -42,3 +42,49 @@ declare module 'glue:gateway' {
 
   export function instantiate(supervisor: Supervisor): Glue;
 }
+
+// What wasm-bindgen makes of `vm-bridge/database/src/shell.rs`.
+declare module 'glue:database' {
+  /** The one Postgres session. */
+  export interface Session {
+    exec(messages: Uint8Array): Uint8Array;
+    /** Whether anything was written to storage since the last call. */
+    wrote(): boolean;
+    /** Makes durable what was written. */
+    sync(): Promise<void>;
+    /** The session cannot be used any more; the text is for a person. */
+    broken(text: string): void;
+  }
+
+  export interface Options {
+    build: string;
+    /** The Web Lock that this worker holds while it lives; empty: none. */
+    life: string;
+    storage: string;
+    /** SQL that follows every reset of the session. */
+    baseline: string;
+    /** Whether the gateway's migrations are run first. */
+    migrate: boolean;
+  }
+
+  /** One project's database, served on ports. */
+  export interface Database {
+    serve(port: MessagePort): void;
+    /** The session that was being opened is there. */
+    open(session: Session, options: Options): void;
+    /** There will be no session; whoever comes is refused with this text. */
+    fail(text: string): void;
+    free(): void;
+  }
+
+  export interface Glue {
+    initSync(options: { module: WebAssembly.Module }): unknown;
+    Database: {
+      new (session: Session, options: Options): Database;
+      /** Serves a session that is still being opened: whoever comes waits. */
+      opening(options: Options): Database;
+    };
+  }
+
+  export function instantiate(supervisor: { queueMicrotask(task: () => void): void }): Glue;
+}

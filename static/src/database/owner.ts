@@ -1,0 +1,158 @@
+// Which tab owns a project's database: the one that holds its Web Lock. The owner runs the database worker and answers
+// the service worker's requests for a port to it.
+import { deferred, type Deferred } from './deferred.ts';
+import type { OwnerChanged, PortOffered, ToPage } from '../ports.ts';
+import type { FromWorker, StorageWish, ToWorker } from './messages.ts';
+
+export type { StorageWish };
+
+export interface Wanted {
+  project: string;
+  storage: StorageWish;
+  /** The build of the page, which is the worker's too. */
+  version: string;
+}
+
+export interface Ownership {
+  /** Resolves when this tab has opened the database, which may be never; rejects with what a person can read. */
+  opened: Promise<void>;
+  /** Whether this tab is the owner now. */
+  readonly owner: boolean;
+  /** Gives the database up: it is closed, and another tab may open it. */
+  stop(): Promise<void>;
+}
+
+/** A worker that lived so long has not failed at once: the next one need not wait. */
+const settled = 60_000;
+const longestWait = 30_000;
+
+/** Waits to become the owner of a project's database, and is until it is stopped or the tab ends. */
+export function ownDatabase(wanted: Wanted): Ownership {
+  const opened = deferred<void>();
+  // Whoever does not ask need not hear of it twice.
+  opened.promise.catch(() => undefined);
+  const stopped = new AbortController();
+  let owner: Owner | undefined;
+  const lock = navigator.locks.request(`gateway:database:${wanted.project}`, { signal: stopped.signal }, async () => {
+    owner = new Owner(wanted, opened);
+    await owner.ended;
+  });
+  lock.catch((error: unknown) => {
+    if (!stopped.signal.aborted) opened.reject(error);
+  });
+  return {
+    opened: opened.promise,
+    get owner() {
+      return owner !== undefined && !owner.over;
+    },
+    async stop() {
+      stopped.abort();
+      await owner?.stop();
+      await lock.catch(() => undefined);
+    },
+  };
+}
+
+class Owner {
+  readonly ended: Promise<void>;
+  over = false;
+  readonly #wanted: Wanted;
+  readonly #opened: Deferred<void>;
+  readonly #end: () => void;
+  #worker!: Worker;
+  #startedAt = 0;
+  #wait = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Why a database that was in memory only is not begun anew. */
+  #lost: string | undefined;
+
+  constructor(wanted: Wanted, opened: Deferred<void>) {
+    this.#wanted = wanted;
+    this.#opened = opened;
+    const { promise, resolve } = deferred<void>();
+    this.ended = promise;
+    this.#end = resolve;
+    navigator.serviceWorker.addEventListener('message', this.#heard);
+    navigator.serviceWorker.startMessages();
+    this.#start();
+  }
+
+  async stop(): Promise<void> {
+    if (this.over) return;
+    this.over = true;
+    clearTimeout(this.#timer);
+    navigator.serviceWorker.removeEventListener('message', this.#heard);
+    const worker = this.#worker;
+    const closed = new Promise<void>((resolve) => {
+      worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+        if (data.kind === 'closed') resolve();
+      };
+    });
+    this.#tell({ kind: 'close' });
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 3_000))]);
+    worker.terminate();
+    this.#end();
+  }
+
+  #start(): void {
+    const worker = new Worker(new URL(DATABASE_WORKER, document.baseURI), { type: 'module', name: `database ${this.#wanted.project}` });
+    this.#worker = worker;
+    this.#startedAt = Date.now();
+    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#answered(worker, data);
+    worker.onerror = (event) => this.#died(worker, event.message || 'The database worker did not load.');
+    const { project, storage, version } = this.#wanted;
+    this.#tell({ kind: 'open', project, storage, build: version, ...(this.#lost === undefined ? {} : { lost: this.#lost }) });
+    // Only now: whoever asks because of it gets a port to this worker.
+    void this.#announce();
+  }
+
+  #answered(worker: Worker, message: FromWorker): void {
+    switch (message.kind) {
+      case 'opened':
+        this.#opened.resolve();
+        break;
+      case 'failed':
+        // The worker goes on, to tell everybody who asks why.
+        this.#opened.reject(new Error(message.text));
+        break;
+      case 'broken':
+        this.#died(worker, message.text);
+        break;
+      case 'closed':
+        break;
+    }
+  }
+
+  /** Starts another worker, after a while that grows while they die young. */
+  #died(worker: Worker, reason: string): void {
+    if (worker !== this.#worker || this.over || this.#timer !== undefined) return;
+    console.error(`[gateway] the database worker of project ${this.#wanted.project} ended: ${reason}`);
+    worker.terminate();
+    if (this.#wanted.storage === 'memory') this.#lost = `The database was in memory only and is lost: ${reason}`;
+    const young = Date.now() - this.#startedAt < settled;
+    this.#wait = young ? Math.min(longestWait, Math.max(250, this.#wait * 2)) : 0;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#start();
+    }, this.#wait);
+  }
+
+  readonly #heard = (event: MessageEvent<ToPage>) => {
+    const { kind, project } = event.data;
+    if (kind !== 'port-wanted' || project !== this.#wanted.project || this.#timer !== undefined) return;
+    const { port1, port2 } = new MessageChannel();
+    this.#tell({ kind: 'serve', port: port1 }, [port1]);
+    const offer: PortOffered = { kind: 'port', project, port: port2 };
+    (event.source as ServiceWorker | null)?.postMessage(offer, [port2]);
+  };
+
+  async #announce(): Promise<void> {
+    const { active } = await navigator.serviceWorker.ready;
+    const message: OwnerChanged = { kind: 'owner-changed', project: this.#wanted.project };
+    (navigator.serviceWorker.controller ?? active)?.postMessage(message);
+  }
+
+  #tell(message: ToWorker, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+}

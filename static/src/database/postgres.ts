@@ -1,0 +1,75 @@
+// How every PGlite of the gateway is opened, and how it becomes the session that the queue drives.
+import { PGlite, type PGliteOptions } from '@electric-sql/pglite';
+import { pgcrypto } from '@electric-sql/pglite/contrib/pgcrypto';
+import { uuid_ossp } from '@electric-sql/pglite/contrib/uuid_ossp';
+
+const searchPath = '"$user", public, extensions';
+
+/** What our migrations need, and Supabase's search path as the one that every reset goes back to. */
+export const postgresOptions = {
+  extensions: { pgcrypto, uuid_ossp },
+  startParams: [
+    ...PGlite.defaultStartParams.map((parameter) => (parameter === 'search_path=public' ? `search_path=${searchPath}` : parameter)),
+    // Deeper than this JavaScript's own stack may end first, and a session does not survive that.
+    '-c',
+    'max_stack_depth=400kB',
+  ],
+} satisfies PGliteOptions;
+
+/** Opens a database, or throws an error with what Postgres said. */
+export async function openPostgres(options: PGliteOptions): Promise<PGlite> {
+  const said: string[] = [];
+  try {
+    return await PGlite.create({
+      ...options,
+      ...postgresOptions,
+      onStderr: (line) => {
+        if (/FATAL|PANIC|ERROR|HINT|DETAIL/.test(line)) said.push(line);
+        return false;
+      },
+    });
+  } catch (error) {
+    const text = [error instanceof Error ? error.message : String(error), ...said].join(' ');
+    throw new Error(text, { cause: error });
+  }
+}
+
+/** The session that the queue drives. */
+export interface Postgres {
+  exec(messages: Uint8Array): Uint8Array;
+  wrote(): boolean;
+  sync(): Promise<void>;
+}
+
+type FileSystem = Record<string, (...parameters: unknown[]) => unknown>;
+
+const changes = [
+  'write', 'truncate', 'ftruncate', 'mknod', 'mkdir', 'rmdir', 'unlink', 'rename', 'symlink', 'chmod', 'utime', 'allocate', 'msync',
+];
+
+/**
+ * Answers are held until what they rest on is durable, and making durable is dear. Every change of a file passes through
+ * Emscripten's file system: where none of its changing calls was made, there is nothing to make durable.
+ */
+export function session(pglite: PGlite): Postgres {
+  const files = pglite.Module.FS as unknown as FileSystem;
+  // What opening wrote is not known to be durable.
+  let changed = true;
+  for (const name of changes) {
+    const change = files[name];
+    if (!change) continue;
+    files[name] = (...parameters) => {
+      changed = true;
+      return change.apply(files, parameters);
+    };
+  }
+  return {
+    exec: (messages) => pglite.execProtocolRawSync(messages),
+    wrote() {
+      const wrote = changed;
+      changed = false;
+      return wrote;
+    },
+    sync: () => pglite.syncToFs(),
+  };
+}
