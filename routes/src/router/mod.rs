@@ -235,9 +235,9 @@ fn missing(route: &Route<'_>) -> Response<Body> {
     let part = match route.endpoint {
         Endpoint::Auth => "Auth",
         Endpoint::Storage => "Storage",
-        Endpoint::Functions => "Edge functions",
+        Endpoint::Functions => "The runtime of edge functions",
         Endpoint::Realtime => "Realtime",
-        Endpoint::App => "Guest applications",
+        Endpoint::App => "The runtime of guest applications",
         Endpoint::GraphQl => "GraphQL",
         Endpoint::Rest
         | Endpoint::Query
@@ -291,3 +291,6 @@ fn finish(is_head: bool, response: &mut Response<Body>) {
         *response.body_mut() = Body::Empty;
     }
 }
+
+#[cfg(test)]
+mod tests;
