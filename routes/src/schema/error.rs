@@ -20,6 +20,8 @@ pub enum SchemaError {
     NoAnswer,
     /// The facts are not what the question asks for.
     Malformed(serde_json::Error),
+    /// The columns of a relation, by its oid, do not fit together.
+    Columns(u32),
     /// A view's stored query, by the view's oid, is not written as Postgres writes it.
     View(u32),
 }
@@ -32,6 +34,7 @@ impl fmt::Display for SchemaError {
             Self::Database(error) => formatter.write_str(&error.message),
             Self::NoAnswer => formatter.write_str("the database said nothing about its schema"),
             Self::Malformed(error) => write!(formatter, "the facts about the schema: {error}"),
+            Self::Columns(oid) => write!(formatter, "the columns of the relation with oid {oid}"),
             Self::View(oid) => write!(formatter, "the stored query of the view with oid {oid}"),
         }
     }

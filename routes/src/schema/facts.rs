@@ -16,6 +16,8 @@ pub(super) struct Facts {
     #[serde(deserialize_with = "list")]
     pub(super) relations: Vec<RelationFact>,
     #[serde(deserialize_with = "list")]
+    pub(super) types: Vec<TypeFact>,
+    #[serde(deserialize_with = "list")]
     pub(super) keys: Vec<KeyFact>,
     #[serde(deserialize_with = "list")]
     pub(super) views: Vec<ViewFact>,
@@ -48,7 +50,23 @@ pub(super) struct RelationFact {
     pub(super) description: Option<String>,
     /// A bit mask of what may be done with it.
     pub(super) commands: i32,
-    pub(super) columns: Vec<ColumnFact>,
+    // One element for each column, in the order of their numbers.
+    #[serde(deserialize_with = "list")]
+    pub(super) numbers: Vec<Number>,
+    #[serde(deserialize_with = "list")]
+    pub(super) names: Vec<String>,
+    #[serde(deserialize_with = "list")]
+    pub(super) descriptions: Vec<Option<String>>,
+    #[serde(deserialize_with = "list")]
+    pub(super) not_null: Vec<bool>,
+    #[serde(deserialize_with = "list")]
+    pub(super) types: Vec<Oid>,
+    #[serde(deserialize_with = "list")]
+    pub(super) modifiers: Vec<i32>,
+    #[serde(deserialize_with = "list")]
+    pub(super) defaults: Vec<Option<String>>,
+    #[serde(deserialize_with = "list")]
+    pub(super) generated: Vec<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -65,18 +83,19 @@ pub(super) enum RelationKind {
     PartitionedTable,
 }
 
+/// A type with a modifier, as a column uses it.
 #[derive(Debug, Deserialize)]
-pub(super) struct ColumnFact {
-    pub(super) number: Number,
-    pub(super) name: String,
-    pub(super) description: Option<String>,
-    pub(super) nullable: bool,
+pub(super) struct TypeFact {
+    pub(super) oid: Oid,
+    pub(super) modifier: i32,
     pub(super) data_type: String,
     pub(super) nominal_type: String,
     pub(super) max_length: Option<u32>,
+    /// A domain's own default, for columns without one.
     pub(super) default: Option<String>,
+    /// Of a domain: NULL is none of its values.
+    pub(super) not_null: bool,
     pub(super) enum_values: Option<Vec<String>>,
-    pub(super) generated: bool,
 }
 
 /// A primary key, a unique constraint or a foreign key, in any schema.

@@ -9,7 +9,7 @@ use super::{
     Column, MediaHandler, Parameter, QualifiedName, Representation, ReturnType, Routine,
     SchemaCache, SchemaError, Table, Volatility,
     facts::{
-        ColumnFact, Facts, MediaHandlerFact, Oid, ParameterFact, RelationFact, RoutineFact,
+        Facts, MediaHandlerFact, Oid, ParameterFact, RelationFact, RoutineFact, TypeFact,
         VolatilityFact,
     },
     relationships::{self, Relations},
@@ -58,7 +58,7 @@ pub fn parse(json: &[u8]) -> Result<SchemaCache, SchemaError> {
         ((fact.source, fact.target), Representation { function })
     });
     Ok(SchemaCache {
-        tables: tables(facts.relations, primary_keys),
+        tables: tables(facts.relations, &facts.types, primary_keys)?,
         relationships,
         routines: routines(facts.routines),
         representations: representations.collect(),
@@ -75,38 +75,50 @@ pub fn parse(json: &[u8]) -> Result<SchemaCache, SchemaError> {
 
 fn tables(
     facts: Vec<RelationFact>,
+    types: &[TypeFact],
     mut primary_keys: BTreeMap<Oid, Vec<String>>,
-) -> HashMap<QualifiedName, Table> {
+) -> Result<HashMap<QualifiedName, Table>, SchemaError> {
+    let types: HashMap<_, _> = types
+        .iter()
+        .map(|fact| ((fact.oid, fact.modifier), fact))
+        .collect();
     let mut tables = HashMap::with_capacity(facts.len());
     for fact in facts.into_iter().filter(|fact| !fact.is_partition) {
         let name = fact.qualified_name();
         let table = Table {
             name: name.clone(),
             is_view: fact.is_view(),
-            description: fact.description,
             insertable: fact.commands & INSERT != 0,
             updatable: fact.commands & UPDATE != 0,
             deletable: fact.commands & DELETE != 0,
             primary_key: primary_keys.remove(&fact.oid).unwrap_or_default(),
-            columns: fact.columns.into_iter().map(column).collect(),
+            columns: columns(&fact, &types).ok_or(SchemaError::Columns(fact.oid))?,
+            description: fact.description,
         };
         tables.insert(name, table);
     }
-    tables
+    Ok(tables)
 }
 
-fn column(fact: ColumnFact) -> Column {
-    Column {
-        name: fact.name,
-        description: fact.description,
-        nullable: fact.nullable,
-        data_type: fact.data_type,
-        nominal_type: fact.nominal_type,
-        max_length: fact.max_length,
-        default: fact.default,
-        enum_values: fact.enum_values.unwrap_or_default(),
-        generated: fact.generated,
-    }
+/// `None` where the fields are not of the same columns, or of an unknown type.
+fn columns(fact: &RelationFact, types: &HashMap<(Oid, i32), &TypeFact>) -> Option<Vec<Column>> {
+    let columns = fact.names.iter().enumerate().map(|(index, name)| {
+        let of = types.get(&(*fact.types.get(index)?, *fact.modifiers.get(index)?))?;
+        let generated = *fact.generated.get(index)?;
+        let own_default = fact.defaults.get(index)?.clone();
+        Some(Column {
+            name: name.clone(),
+            description: fact.descriptions.get(index)?.clone(),
+            nullable: !(*fact.not_null.get(index)? || of.not_null),
+            data_type: of.data_type.clone(),
+            nominal_type: of.nominal_type.clone(),
+            max_length: of.max_length,
+            default: own_default.or_else(|| of.default.clone().filter(|_| !generated)),
+            enum_values: of.enum_values.clone().unwrap_or_default(),
+            generated,
+        })
+    });
+    columns.collect()
 }
 
 fn routines(facts: Vec<RoutineFact>) -> HashMap<QualifiedName, Vec<Rc<Routine>>> {

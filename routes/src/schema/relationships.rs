@@ -29,9 +29,9 @@ pub(super) struct Relations<'a> {
 impl<'a> Relations<'a> {
     pub(super) fn new(facts: &'a [RelationFact]) -> Self {
         let by_oid = facts.iter().map(|fact| {
-            let columns = fact.columns.iter();
-            let names = columns.map(|column| (column.number, column.name.as_str()));
-            (fact.oid, (fact, names.collect()))
+            let names = fact.names.iter().map(String::as_str);
+            let columns = fact.numbers.iter().copied().zip(names);
+            (fact.oid, (fact, columns.collect()))
         });
         Self {
             by_oid: by_oid.collect(),
