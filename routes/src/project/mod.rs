@@ -10,7 +10,7 @@ pub use registry::Registry;
 
 use crate::{
     World,
-    config::Config,
+    config::{Config, ConfigError},
     identity::{Identity, IdentityError, Keys, Secrets, Verifier},
     schema::{self, SchemaCache},
     wire::{Messages, Parameter, Pipeline, Row, Statements},
@@ -182,9 +182,17 @@ fn with_settings<'a>(
     mut config: Config,
     settings: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<Config, LoadError> {
-    for (name, value) in settings {
-        let name = name.trim_start_matches("pgrst.").replace('_', "-");
-        config.set(&name, value)?;
+    for (setting, value) in settings {
+        let name = setting.strip_prefix("pgrst.").unwrap_or(setting);
+        let set = match name.strip_prefix("app.settings.") {
+            Some(_) => config.set(name, value),
+            None => config.set(&name.replace('_', "-"), value),
+        };
+        match set {
+            // A setting of another PostgREST: what it asks for is not to be had here.
+            Ok(()) | Err(ConfigError::Unknown(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(config)
 }

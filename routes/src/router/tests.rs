@@ -747,3 +747,37 @@ fn a_request_after_a_reload_sees_what_is_new() {
     });
     assert_eq!(router.world().asked.borrow().len(), 5);
 }
+
+#[test]
+fn settings_in_the_database_count() {
+    let settings: &[&[&str]] = &[
+        &["pgrst.db_max_rows", "7"],
+        &["pgrst.of_another_version", "x"],
+        &["pgrst.app.settings.some_key", "a_b"],
+        &["pgrst.db_max_rows", "8"],
+    ];
+    let router = router(vec![Ok(database(settings))]);
+    let project = block_on(router.project(DEFAULT_PROJECT)).unwrap();
+    assert_eq!(project.config.db_max_rows, Some(8));
+    let app_settings = [("app.settings.some_key".to_owned(), "a_b".to_owned())];
+    assert_eq!(project.config.app_settings, app_settings);
+}
+
+#[test]
+fn a_database_of_somebody_else_has_no_keys() {
+    let database = database(&[]);
+    let end_of_secrets = database
+        .windows(6)
+        .position(|bytes| bytes == ready())
+        .unwrap();
+    let missing = error("42P01", "relation \"gateway.settings\" does not exist");
+    let foreign = [&missing[..], &database[end_of_secrets..]].concat();
+    let config = Config {
+        jwt_secret: Some("a secret of at least 32 characters".to_owned()),
+        ..Config::default()
+    };
+    let router = with_config(config, vec![Ok(foreign)]);
+    let project = block_on(router.project(DEFAULT_PROJECT)).unwrap();
+    assert_eq!(project.keys, None);
+    assert!(project.verifier.keys.is_some());
+}
