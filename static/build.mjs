@@ -3,6 +3,7 @@
 // What goes in:
 //   index.html              the page; `/main.js` and `/main.css` in it become the built names
 //   src/page/main.tsx       the page (module)
+//   src/gateway.ts          starts the gateway in any page (module)
 //   src/database/worker.ts  the database worker (module worker)
 //   src/sw/sw.ts            the service worker (classic script: one file, no imports left)
 //   src/node/*.ts           the Node host: every file directly in that folder is an entry
@@ -12,7 +13,7 @@
 //     pattern.txt                             `routes::table::pattern()`, a regular expression
 //
 // What comes out, all of it same-origin; a name with a hash in it never changes its content:
-//   dist/index.html, dist/sw.js       asked for again on every load
+//   dist/index.html, sw.js, gateway.js   asked for again on every load
 //   dist/page-HASH.js, page-HASH.css, database-HASH.js, chunk-HASH.js
 //   dist/wasm/NAME-HASH.wasm          ours and PGlite's
 //   dist/assets/NAME-HASH.EXT         PGlite's data and extensions, fonts, pictures
@@ -27,18 +28,17 @@
 // What the sources may read (declared in src/build.d.ts):
 //   GATEWAY_PATTERN   which URLs the service worker answers
 //   GATEWAY_VERSION   hash of everything that is built; page and workers compare it
-//   DATABASE_WORKER   page only: the database worker's file, relative to the page
-//   GATEWAY_FILES     service worker only: every file the browser needs to work offline
+//   DATABASE_WORKER   pages only: the database worker's file, relative to the page
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 import * as esbuild from 'esbuild';
+import { glue } from './glue.mjs';
 
 const root = import.meta.dirname;
 // esbuild has shown its errors with their places by the time it throws.
 process.on('uncaughtException', (error) => { if (!error.errors) console.error(error.message); process.exit(1); });
-const bindings = existsSync(path.join(root, 'glue.mjs')) ? (await import('./glue.mjs')).glue : () => ({ name: 'glue', setup() {} });
 const dist = path.join(root, 'dist');
 const next = path.join(root, 'dist.next');
 const generated = path.join(root, 'generated');
@@ -112,12 +112,6 @@ const nodeOnly = ['node:*', 'fs', 'fs/promises', 'path', 'stream', 'stream/promi
 
 const text = (value) => JSON.stringify(value);
 
-function entry(...names) {
-  const found = names.map(source).find((file) => existsSync(file));
-  if (!found) console.log(`  left out: static/src/${names[0]} does not exist`);
-  return found;
-}
-
 /** The built file of an entry point. */
 const outputOf = (result, file, extension) => Object.entries(result.metafile.outputs)
   .filter(([, output]) => output.entryPoint === path.relative(root, file))
@@ -130,53 +124,43 @@ if (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).version =
 
 rmSync(next, { recursive: true, force: true });
 mkdirSync(next, { recursive: true });
-const pattern = path.join(generated, 'pattern.txt');
 const define = {
   GATEWAY_VERSION: text(id),
-  GATEWAY_PATTERN: text(existsSync(pattern) ? readFileSync(pattern, 'utf8').trim() : '(?!)'),
+  GATEWAY_PATTERN: text(readFileSync(path.join(generated, 'pattern.txt'), 'utf8').trim()),
   'process.env.NODE_ENV': text(development ? 'development' : 'production'),
 };
 
-const worker = entry('database/worker.ts');
-if (worker) {
-  const result = await esbuild.build({
-    ...common, entryPoints: { database: worker }, outdir: next, entryNames: '[name]-[hash]', format: 'esm', splitting: true,
-    platform: 'browser', external: nodeOnly, define, plugins: [bindings(generated), assets({ base: './', script: 'import.meta.url' })],
-  });
-  define.DATABASE_WORKER = text(`./${outputOf(result, worker)}`);
-}
+const worker = source('database/worker.ts');
+const workers = await esbuild.build({
+  ...common, entryPoints: { database: worker }, outdir: next, entryNames: '[name]-[hash]', format: 'esm', splitting: true,
+  platform: 'browser', external: nodeOnly, define, plugins: [glue(generated), assets({ base: './', script: 'import.meta.url' })],
+});
+define.DATABASE_WORKER = text(`./${outputOf(workers, worker)}`);
 
-const page = entry('page/main.tsx', 'page/main.ts');
-if (page) {
-  const result = await esbuild.build({
-    ...common, entryPoints: { page }, outdir: next, entryNames: '[name]-[hash]', format: 'esm', splitting: true, jsx: 'automatic',
-    platform: 'browser', define: { DATABASE_WORKER: text(''), ...define }, plugins: [bindings(generated), assets({ base: './', script: 'import.meta.url' })],
-  });
-  const html = readFileSync(path.join(root, 'index.html'), 'utf8');
-  const style = outputOf(result, page, '.css');
-  const built = html.replaceAll(/\.?\/main\.js/g, `./${outputOf(result, page)}`).replaceAll(/\.?\/main\.css/g, `./${style}`);
-  if (built === html) throw new Error('static/index.html names no /main.js: nothing would run on the page');
-  writeFileSync(path.join(next, 'index.html'), built);
-}
+const page = source('page/main.tsx');
+const gateway = source('gateway.ts');
+const pages = await esbuild.build({
+  ...common, entryPoints: { page, gateway }, outdir: next, entryNames: '[name]-[hash]', format: 'esm', splitting: true, jsx: 'automatic',
+  platform: 'browser', define, plugins: [glue(generated), assets({ base: './', script: 'import.meta.url' })],
+});
+const html = readFileSync(path.join(root, 'index.html'), 'utf8');
+const built = html.replaceAll(/\.?\/main\.js/g, `./${outputOf(pages, page)}`).replaceAll(/\.?\/main\.css/g, `./${outputOf(pages, page, '.css')}`);
+if (built === html) throw new Error('static/index.html names no /main.js: nothing would run on the page');
+writeFileSync(path.join(next, 'index.html'), built);
+// A page that is not ours needs a name that stays.
+writeFileSync(path.join(next, 'gateway.js'), `export * from './${outputOf(pages, gateway)}';\n`);
 
 const node = filesUnder(source('node')).filter((file) => path.dirname(file) === source('node') && file.endsWith('.ts') && !/\.(test|d)\.ts$/.test(file));
-if (node.length) {
-  await esbuild.build({
-    ...common, entryPoints: node, outdir: path.join(next, 'node'), outbase: source('node'), outExtension: { '.js': '.mjs' }, minify: false,
-    format: 'esm', splitting: true, platform: 'node', target: 'node20', packages: 'external', define,
-    plugins: [bindings(generated), assets({ base: '../', script: 'import.meta.url' })],
-  });
-}
+await esbuild.build({
+  ...common, entryPoints: node, outdir: path.join(next, 'node'), outbase: source('node'), outExtension: { '.js': '.mjs' }, minify: false,
+  format: 'esm', splitting: true, platform: 'node', target: 'node20', packages: 'external', define,
+  plugins: [glue(generated), assets({ base: '../', script: 'import.meta.url' })],
+});
 
-const browserFiles = filesUnder(next).map((file) => path.relative(next, file)).filter((file) => !file.startsWith('node/'));
-const serviceWorker = entry('sw/sw.ts');
-if (serviceWorker) {
-  await esbuild.build({
-    ...common, entryPoints: { sw: serviceWorker }, outdir: next, format: 'iife', platform: 'browser',
-    define: { ...define, GATEWAY_FILES: text(browserFiles.map((file) => `./${file}`)) },
-    plugins: [bindings(generated), assets({ base: './', script: 'self.location.href' })],
-  });
-}
+await esbuild.build({
+  ...common, entryPoints: { sw: source('sw/sw.ts') }, outdir: next, format: 'iife', platform: 'browser', define,
+  plugins: [glue(generated), assets({ base: './', script: 'self.location.href' })],
+});
 
 /** Bytes over a line that compresses; remembered, because level 11 takes seconds. */
 function compressed(file) {

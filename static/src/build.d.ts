@@ -4,10 +4,8 @@
 declare const GATEWAY_PATTERN: string;
 /** Hash of everything that is built; the page and its workers compare it. */
 declare const GATEWAY_VERSION: string;
-/** The database worker's file, relative to the page. Page only. */
+/** The database worker's file, relative to the page. Pages only. */
 declare const DATABASE_WORKER: string;
-/** Every file the browser needs to work offline, relative to the service worker. Service worker only. */
-declare const GATEWAY_FILES: readonly string[];
 
 declare module '*.wasm' {
   /** The file's URL, relative to the script. */

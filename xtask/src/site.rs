@@ -109,7 +109,7 @@ fn file_for(dist: &Path, path: &str) -> Option<PathBuf> {
 /// Names with a hash in them never change their content; the entry points are asked for each time.
 fn cache_control(file: &Path) -> &'static str {
     match file.file_name().and_then(|name| name.to_str()) {
-        Some("index.html" | "sw.js" | "build.json") | None => "no-cache",
+        Some("index.html" | "sw.js" | "gateway.js" | "build.json") | None => "no-cache",
         Some(_) => "public, max-age=31536000, immutable",
     }
 }

@@ -69,7 +69,7 @@ pub(crate) fn install(workspace: &Workspace, folder: &str) -> Result<()> {
         Command::new("npm")
             .current_dir(&folder)
             .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
-            .args(["ci", "--no-audit", "--no-fund"]),
+            .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]),
     )
     .map_err(|failure| {
         Failure::new(format!("{failure}: check the network, and that package-lock.json belongs to package.json (`npm install` mends it)"))

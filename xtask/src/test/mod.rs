@@ -52,9 +52,17 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
         )));
     }
     let build = steps.iter().any(|step| chosen(step) && step.needs_build);
+    let mut built = true;
     for step in steps {
-        if chosen(&step) || (build && step.name == steps::BUILD) {
-            run.step(workspace, &step.name, step.work);
+        if step.name == steps::BUILD && (build || chosen(&step)) {
+            built = run.step(workspace, &step.name, step.work).failed == 0;
+        } else if chosen(&step) {
+            let work = if built || !step.needs_build {
+                step.work
+            } else {
+                Work::Own(|_| Err(Failure::new("not run: there is no build to run it on")))
+            };
+            run.step(workspace, &step.name, work);
         }
     }
     println!("\n=== summary ({:.0} s)", start.elapsed().as_secs_f64());
@@ -77,7 +85,7 @@ struct Run {
 }
 
 impl Run {
-    fn step(&mut self, workspace: &Workspace, name: &str, work: Work) {
+    fn step(&mut self, workspace: &Workspace, name: &str, work: Work) -> Count {
         println!("\n=== {name}");
         let begin = Instant::now();
         let count = finish(workspace, work);
@@ -88,6 +96,7 @@ impl Run {
         println!("--- {line}");
         self.total += count;
         self.summary.push((count.failed > 0, line));
+        count
     }
 }
 

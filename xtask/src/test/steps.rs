@@ -228,7 +228,7 @@ fn node_test(workspace: &Workspace, files: &[PathBuf]) -> Command {
             "--test",
             "--test-reporter=spec",
             "--test-concurrency=1",
-            "--test-timeout=600000",
+            "--test-timeout=300000",
         ])
         .args(
             files
