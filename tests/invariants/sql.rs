@@ -3,9 +3,10 @@
 use crate::source::{self, Word};
 
 /// Each API's one place, and the fixed statements around it.
-const WRITERS: [&str; 3] = [
+const WRITERS: [&str; 4] = [
     "routes/src/rest/sql/",
     "routes/src/schema/",
+    "routes/src/console/",
     "vm-bridge/database/src/",
 ];
 
