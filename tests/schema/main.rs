@@ -295,15 +295,15 @@ fn a_database_is_known() {
             let lines = list.iter().map(|found| relationship(found));
             lines.collect::<Vec<_>>().join("\n")
         }),
-        expect![[r"
+        expect![[r#"
             Other Api.notes -> project_facts: many to one by notes_project_id_fkey on project_id = id
             Other Api.notes -> projects: many to one by notes_project_id_fkey on project_id = id
             alarms -> events: many to one by alarms_event_id_event_year_fkey on event_id = id, event_year = year
-            authors -> books: many to many through writings by authors_books_author_id_fkey on id = by, by authors_books_book_id_fkey on id = book_id
+            authors -> books: many to many through writings by authors_books_author_id_fkey on id = by, by authors_books_book_id_fkey on book_id = id
             authors -> writings: one to many by authors_books_author_id_fkey on id = by
             badges -> odd_view: one to one by badges_person_id_fkey on person_id = } :resno 7 (
             badges -> people: one to one by badges_person_id_fkey on person_id = id
-            books -> authors: many to many through writings by authors_books_book_id_fkey on id = book_id, by authors_books_author_id_fkey on id = by
+            books -> authors: many to many through writings by authors_books_book_id_fkey on id = book_id, by authors_books_author_id_fkey on by = id
             books -> writings: one to many by authors_books_book_id_fkey on id = book_id
             client_list -> events: one to many by events_client_id_fkey on client = client_id
             client_list -> project_facts: one to many by client on client = client_id
@@ -333,8 +333,8 @@ fn a_database_is_known() {
             odd_view -> members: one to many by members_person_id_fkey on } :resno 7 ( = person_id
             odd_view -> passports: one to its one by passports_id_fkey on } :resno 7 ( = id
             odd_view -> people: one to many by people_boss_id_fkey on } :resno 7 ( = boss_id
-            odd_view -> project_facts: many to many through members by members_person_id_fkey on } :resno 7 ( = person_id, by members_project_id_fkey on id = project_id
-            odd_view -> projects: many to many through members by members_person_id_fkey on } :resno 7 ( = person_id, by members_project_id_fkey on id = project_id
+            odd_view -> project_facts: many to many through members by members_person_id_fkey on } :resno 7 ( = person_id, by members_project_id_fkey on project_id = id
+            odd_view -> projects: many to many through members by members_person_id_fkey on } :resno 7 ( = person_id, by members_project_id_fkey on project_id = id
             passports -> odd_view: one to one by passports_id_fkey on id = } :resno 7 (
             passports -> people: one to one by passports_id_fkey on id = id
             people -> badges: one to its one by badges_person_id_fkey on id = person_id
@@ -344,8 +344,8 @@ fn a_database_is_known() {
             people -> passports: one to its one by passports_id_fkey on id = id
             people -> people (itself): one to many by people_boss_id_fkey on id = boss_id
             people -> people (itself): many to one by people_boss_id_fkey on boss_id = id
-            people -> project_facts: many to many through members by members_person_id_fkey on id = person_id, by members_project_id_fkey on id = project_id
-            people -> projects: many to many through members by members_person_id_fkey on id = person_id, by members_project_id_fkey on id = project_id
+            people -> project_facts: many to many through members by members_person_id_fkey on id = person_id, by members_project_id_fkey on project_id = id
+            people -> projects: many to many through members by members_person_id_fkey on id = person_id, by members_project_id_fkey on project_id = id
             places -> stays: one to its one by stays_x_y_fkey on x = x, y = y
             places -> trips: one to many by trips_at_x_at_y_fkey on x = at_x, y = at_y
             project_facts -> Other Api.notes: one to many by notes_project_id_fkey on id = project_id
@@ -354,20 +354,20 @@ fn a_database_is_known() {
             project_facts -> client_list_again: many to one by client on client_id = twice
             project_facts -> clients: many to one by client on client_id = id
             project_facts -> members: one to many by members_project_id_fkey on id = project_id
-            project_facts -> odd_view: many to many through members by members_project_id_fkey on id = project_id, by members_person_id_fkey on } :resno 7 ( = person_id
-            project_facts -> people: many to many through members by members_project_id_fkey on id = project_id, by members_person_id_fkey on id = person_id
+            project_facts -> odd_view: many to many through members by members_project_id_fkey on id = project_id, by members_person_id_fkey on person_id = } :resno 7 (
+            project_facts -> people: many to many through members by members_project_id_fkey on id = project_id, by members_person_id_fkey on person_id = id
             projects -> Other Api.notes: one to many by notes_project_id_fkey on id = project_id
             projects -> client_list: many to one by client on client_id = client
             projects -> client_list_again: many to one by client on client_id = once
             projects -> client_list_again: many to one by client on client_id = twice
             projects -> clients: many to one by client on client_id = id
             projects -> members: one to many by members_project_id_fkey on id = project_id
-            projects -> odd_view: many to many through members by members_project_id_fkey on id = project_id, by members_person_id_fkey on } :resno 7 ( = person_id
-            projects -> people: many to many through members by members_project_id_fkey on id = project_id, by members_person_id_fkey on id = person_id
+            projects -> odd_view: many to many through members by members_project_id_fkey on id = project_id, by members_person_id_fkey on person_id = } :resno 7 (
+            projects -> people: many to many through members by members_project_id_fkey on id = project_id, by members_person_id_fkey on person_id = id
             projects -> clients: one computed by own_client
             stays -> places: one to one by stays_x_y_fkey on x = x, y = y
             trips -> places: many to one by trips_at_x_at_y_fkey on at_x = x, at_y = y
             writings -> authors: many to one by authors_books_author_id_fkey on by = id
-            writings -> books: many to one by authors_books_book_id_fkey on book_id = id"]],
+            writings -> books: many to one by authors_books_book_id_fkey on book_id = id"#]],
     );
 }

@@ -9,6 +9,8 @@ mod facts;
 mod introspect;
 mod parse;
 mod relationships;
+#[cfg(test)]
+mod tests;
 mod timezones;
 mod views;
 

@@ -199,14 +199,13 @@ impl Reference<'_> {
         } else {
             Cardinality::ManyToOne
         };
-        let columns = self.columns.iter();
         relationship(
             self.source,
             self.target,
             RelationshipKind::ForeignKey {
                 cardinality,
                 constraint: self.key.name.clone(),
-                columns: columns.map(|(from, to)| pair(from, to)).collect(),
+                columns: self.forward_columns(),
             },
         )
     }
@@ -226,6 +225,11 @@ impl Reference<'_> {
                 columns: self.backward_columns(),
             },
         )
+    }
+
+    fn forward_columns(&self) -> Vec<(String, String)> {
+        let columns = self.columns.iter();
+        columns.map(|(from, to)| pair(from, to)).collect()
     }
 
     fn backward_columns(&self) -> Vec<(String, String)> {
@@ -263,7 +267,7 @@ fn junctions(
                         left_constraint: left.key.name.clone(),
                         right_constraint: right.key.name.clone(),
                         left: left.backward_columns(),
-                        right: right.backward_columns(),
+                        right: right.forward_columns(),
                     },
                 ));
             }
