@@ -66,7 +66,7 @@ async function request({ method = 'GET', path, role = 'anon', user, headers = ''
   await place.getByLabel('Method').selectOption(method);
   await place.getByLabel('Path and query').fill(path);
   await place.getByRole('radio', { name: role === 'user' ? 'a user' : role, exact: true }).check({ force: true });
-  if (user) await place.getByLabel('User id').fill(user);
+  if (user) await place.getByRole('combobox', { name: 'User id' }).fill(user);
   await page.keyboard.press('Escape');
   await place.getByLabel('Headers', { exact: true }).first().fill(headers);
   if (body !== undefined) await place.getByLabel('Body', { exact: true }).first().fill(body);

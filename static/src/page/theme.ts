@@ -3,12 +3,13 @@ import { Button, createTheme, defaultVariantColorsResolver, type CSSVariablesRes
 
 const green: MantineColorsTuple = ['#e9fbf2', '#cff5e1', '#a5ecc8', '#72e3ad', '#3ecf8e', '#24b47e', '#138a5c', '#0b6e4a', '#006239', '#003d24'];
 const dark: MantineColorsTuple = ['#ededed', '#b8b8b8', '#9a9a9a', '#707070', '#3a3a3a', '#2c2c2c', '#1f1f1f', '#171717', '#121212', '#0d0d0d'];
+const gray: MantineColorsTuple = ['#fafafa', '#f3f3f3', '#ebebeb', '#e0e0e0', '#d0d0d0', '#b0b0b0', '#858585', '#525252', '#3a3a3a', '#262626'];
 const sans = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif';
 const mono = 'ui-monospace, "SF Mono", SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace';
 
 export const theme = createTheme({
   primaryColor: 'green',
-  colors: { green, dark },
+  colors: { green, gray, dark },
   primaryShade: { light: 7, dark: 4 },
   fontFamily: sans,
   fontFamilyMonospace: mono,
@@ -75,6 +76,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--mantine-color-default-border': '#3a3a3a',
     '--mantine-color-error': '#ff8f85',
     '--mantine-color-anchor': '#3ecf8e',
+    '--mantine-color-red-outline': '#ff8f85',
     '--page-surface': '#181818',
     '--page-sunken': '#141414',
     '--page-line': '#2b2b2b',

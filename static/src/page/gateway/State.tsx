@@ -35,6 +35,7 @@ function worker({ worker, answer }: View): Fact {
     case 'unsupported': return { name, value: 'Not supported here', tone: 'bad' };
     case 'installing': return { name, value: 'Installing…', tone: 'warn' };
     case 'waiting': return { name, value: 'Active', more: 'A newer one waits for a reload', tone: 'warn' };
+    case 'off': return { name, value: 'Switched off', tone: 'warn' };
     case 'bypassed': return { name, value: 'Bypassed', more: 'Reload the page normally', tone: 'bad' };
     case 'failed': return { name, value: 'Failed', more: worker.reason, tone: 'bad' };
     case 'active': return { name, value: 'Active', tone: 'good', ...(answer?.kind === 'absent' && { more: 'It does not answer yet' }) };

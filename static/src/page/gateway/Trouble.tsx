@@ -14,7 +14,14 @@ export function Trouble() {
       {trouble.reason && <pre>{trouble.reason}</pre>}
       <ul>{trouble.advice.map((line) => <li key={line}>{line}</li>)}</ul>
       {trouble.action === 'reload' && <Button onClick={() => location.reload()}>Reload</Button>}
+      {trouble.action === 'on' && <Button onClick={switchOn}>Switch on</Button>}
       {trouble.action === 'retry' && <Button onClick={() => void gateway.refresh()}>Ask again</Button>}
     </Alert>
   );
+}
+
+function switchOn(): void {
+  const address = new URL(location.href);
+  address.searchParams.delete('gateway');
+  location.replace(address);
 }

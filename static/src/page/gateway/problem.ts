@@ -6,7 +6,7 @@ export interface Problem {
   what: string;
   /** What to do, in order. */
   advice: string[];
-  action?: 'reload' | 'retry';
+  action?: 'reload' | 'retry' | 'on';
   /** The database's own words, or the browser's. */
   reason?: string;
 }
@@ -28,6 +28,14 @@ export function problem({ worker, workerVersion, database, answer, refusedFor }:
       title: 'This browser cannot run the gateway',
       what: `It lacks ${worker.missing.join(', ')}.`,
       advice: ['Use a current Chrome, Edge, Firefox or Safari.', 'Private windows of some browsers have no service workers: use a normal one.', 'Open the page by https, or by localhost.'],
+    };
+  }
+  if (worker.kind === 'off') {
+    return {
+      title: 'The gateway is switched off',
+      what: 'The address has ?gateway=off: the service worker was removed. Your data is not touched.',
+      advice: ['Switch it on to register the worker again.'],
+      action: 'on',
     };
   }
   if (worker.kind === 'failed') {

@@ -9,6 +9,8 @@ export type Worker =
   | { kind: 'active' }
   /** A worker is active, but this page was loaded past it, as a hard reload does. */
   | { kind: 'bypassed' }
+  /** Removed by `?gateway=off`. */
+  | { kind: 'off' }
   | { kind: 'failed'; reason: string };
 
 /** The database worker of this tab, while this tab owns one. */
@@ -38,6 +40,8 @@ export interface Gateway {
   /** Asks the gateway for its state now. */
   refresh: () => Promise<void>;
   set: (change: Partial<View>) => void;
+  /** How to learn whether this tab is the database's owner: it becomes one without an event. */
+  owns: (ask: () => boolean) => void;
 }
 
 const whileReady = 15_000;
@@ -54,10 +58,12 @@ export function watchGateway(project: string, version: string): Gateway {
 
   let timer: ReturnType<typeof setTimeout> | undefined;
   let asking: Promise<void> | undefined;
+  let owning = () => false;
   let refusedSince: number | undefined;
   const ask = async () => {
     const answer = await readStatus(project);
     const now = performance.now();
+    if (view.database.kind === 'waiting' && owning()) set({ database: { kind: 'opening' } });
     refusedSince = answer.kind === 'refused' ? (refusedSince ?? now) : undefined;
     set({ answer, refusedFor: refusedSince === undefined ? 0 : now - refusedSince });
   };
@@ -88,6 +94,9 @@ export function watchGateway(project: string, version: string): Gateway {
     },
     refresh,
     set,
+    owns: (ask) => {
+      owning = ask;
+    },
   };
 }
 

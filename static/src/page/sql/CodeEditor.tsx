@@ -96,7 +96,7 @@ export default function CodeEditor({ ref, initial, label, schema, onChange, onRu
         extensions: [
           Prec.highest(keymap.of([{ key: 'Mod-Enter', run }, { key: 'Mod-/', run: toggleComment }])),
           lineNumbers(), highlightActiveLine(), highlightActiveLineGutter(), history(), drawSelection(), indentOnInput(), bracketMatching(), closeBrackets(),
-          autocompletion(), highlightSelectionMatches(), syntaxHighlighting(colours), look, fault, EditorView.lineWrapping, placeholder('select * from …'),
+          autocompletion({ icons: false }), highlightSelectionMatches(), syntaxHighlighting(colours), look, fault, EditorView.lineWrapping, placeholder('select * from …'),
           keymap.of([...closeBracketsKeymap, ...completionKeymap, ...searchKeymap, ...historyKeymap, ...defaultKeymap]),
           language.current.of(dialect(schema)),
           EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false' }),

@@ -48,7 +48,7 @@ export const ResultTable = memo(function ResultTable({ result, label }: { result
         </table>
       </div>
       <Modal opened={open !== undefined} onClose={() => setOpen(undefined)} title={open?.column} size="lg">
-        {open && <Code what="the value" text={pretty(open.value)} shown={<Json text={pretty(open.value)} />} />}
+        {open && <Code wrap what="the value" text={pretty(open.value)} shown={<Json text={pretty(open.value)} />} />}
       </Modal>
     </>
   );

@@ -40,10 +40,10 @@ function Statement({ result, number, of }: { result: StatementResult; number: nu
         {rows && <span className="quiet">{count(result.rows.length, 'row')}</span>}
         <span className="head-space" />
         {rows && result.rows.length > 0 && (
-          <>
+          <span className="statement-copy">
             <Copy label="CSV" what={`${name} as CSV`} text={() => csv(result)} />
             <Copy label="JSON" what={`${name} as JSON`} text={() => json(result)} />
-          </>
+          </span>
         )}
       </div>
       {rows && <ResultTable result={result} label={name} />}
