@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::failure::{Doing, Result};
+use crate::failure::{Doing, Failure, Result};
 use crate::process;
 use crate::setup::{self, Tools};
 use crate::workspace::{Fingerprint, Workspace, cargo, is_current, remember};
@@ -99,11 +99,11 @@ fn bind(workspace: &Workspace, tools: &Tools, profile: Profile, module: &Module)
         .join(profile.folder())
         .join(format!("{}.wasm", module.package));
     if !compiled.is_file() {
-        println!(
-            "build: left out {}: package `{}` is no cdylib yet",
-            module.name, module.package
-        );
-        return Ok(());
+        return Err(Failure::new(format!(
+            "cargo made no {}: package `{}` needs crate-type = [\"cdylib\", \"rlib\"]",
+            compiled.display(),
+            module.package
+        )));
     }
     let folder = workspace.statics().join("generated").join(module.name);
     let stamp = folder.join(".made-from");

@@ -1,5 +1,6 @@
 //! What `cargo xtask test` runs, in order: the quick checks first, the browser last.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -90,13 +91,17 @@ pub(crate) fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
             needs_build: false,
         },
     ];
+    steps.push(
+        Step {
+            name: "tsc, every file".to_owned(),
+            work: Work::Own(every_file_is_type_checked),
+            needs_build: false,
+        }
+        .after_build(),
+    );
     for project in type_checked(workspace) {
-        let mut command = Command::new(setup::node());
-        command
-            .current_dir(workspace.statics())
-            .args(["node_modules/typescript/bin/tsc", "--noEmit", "--project"])
-            .arg(&project);
-        steps.push(check(&format!("tsc, static/{}", project.display()), command).after_build());
+        let name = format!("tsc, static/{}", project.display());
+        steps.push(check(&name, tsc(workspace, &project)).after_build());
     }
     let (browser, others): (Vec<_>, Vec<_>) = node_suites(workspace)?
         .into_iter()
@@ -164,6 +169,41 @@ impl Step {
     }
 }
 
+/// Each source is in some project: a file in none would never be checked.
+fn every_file_is_type_checked(workspace: &Workspace) -> Result<Count> {
+    // tsc tells names without symbolic links.
+    let statics = workspace.statics();
+    let statics =
+        std::fs::canonicalize(&statics).doing(format_args!("find {}", statics.display()))?;
+    let mut checked = BTreeSet::new();
+    for project in type_checked(workspace) {
+        let files = process::read(tsc(workspace, &project).arg("--listFilesOnly"))?;
+        checked.extend(files.lines().map(PathBuf::from));
+    }
+    let mut sources = Vec::new();
+    collect(&statics.join("src"), &[".ts", ".tsx"], &mut sources)?;
+    let unchecked: Vec<&PathBuf> = sources
+        .iter()
+        .filter(|file| !checked.contains(*file))
+        .collect();
+    for file in &unchecked {
+        println!(
+            "{} is in no tsconfig.json: add it to one's `include`",
+            file.display()
+        );
+    }
+    Ok(Count::of_check(unchecked.is_empty()))
+}
+
+fn tsc(workspace: &Workspace, project: &Path) -> Command {
+    let mut command = Command::new(setup::node());
+    command
+        .current_dir(workspace.statics())
+        .args(["node_modules/typescript/bin/tsc", "--noEmit", "--project"])
+        .arg(project);
+    command
+}
+
 /// The TypeScript projects of `static/`: one a folder that has its own idea of globals.
 fn type_checked(workspace: &Workspace) -> Vec<PathBuf> {
     let statics = workspace.statics();
@@ -195,7 +235,7 @@ fn node_suites(workspace: &Workspace) -> Result<Vec<(String, Vec<PathBuf>)>> {
             continue;
         }
         let mut files = Vec::new();
-        collect_tests(&entry.path(), &mut files)?;
+        collect(&entry.path(), &[".test.mjs"], &mut files)?;
         if !files.is_empty() {
             files.sort();
             suites.push((name, files));
@@ -205,14 +245,17 @@ fn node_suites(workspace: &Workspace) -> Result<Vec<(String, Vec<PathBuf>)>> {
     Ok(suites)
 }
 
-fn collect_tests(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// The files under a folder whose names end so.
+fn collect(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in std::fs::read_dir(folder).doing(format_args!("read {}", folder.display()))? {
         let path = entry
             .doing(format_args!("read {}", folder.display()))?
             .path();
         if path.is_dir() {
-            collect_tests(&path, files)?;
-        } else if path.to_string_lossy().ends_with(".test.mjs") {
+            collect(&path, endings, files)?;
+        } else if let Some(name) = path.to_str()
+            && endings.iter().any(|ending| name.ends_with(ending))
+        {
             files.push(path);
         }
     }
