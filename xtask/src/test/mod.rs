@@ -48,7 +48,7 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
         return Err(Failure::usage(format!(
             "no step's name contains {:?}; the steps are: {}",
             filter.unwrap_or_default(),
-            names.join(", ")
+            names.join("; ")
         )));
     }
     let build = steps.iter().any(|step| chosen(step) && step.needs_build);
