@@ -23,27 +23,11 @@ pub(crate) fn install(workspace: &Workspace) -> Result<PathBuf> {
         "setup: building wasm-bindgen {version} once, a few minutes (into {})",
         folder.display()
     );
-    // Its own target folder, outside the checkout's configuration: flags for our code are not for it.
-    process::run(
-        cargo()
-            .current_dir(std::env::temp_dir())
-            .env_remove("CARGO_TARGET_DIR")
-            .env_remove("RUSTFLAGS")
-            .args([
-                "install",
-                "wasm-bindgen-cli",
-                "--locked",
-                "--force",
-                "--bin",
-                "wasm-bindgen",
-                "--bin",
-                "wasm-bindgen-test-runner",
-                "--version",
-            ])
-            .arg(format!("={version}"))
-            .arg("--root")
-            .arg(&folder),
-    )?;
+    // A registry mirror may lack a crate that the tool's own lock names: then any that fit will do.
+    if let Err(failure) = build(&version, &folder, &["--locked"]) {
+        println!("setup: {failure}; trying without its lock file");
+        build(&version, &folder, &[])?;
+    }
     if is_version(&cached, &version) {
         return Ok(cached);
     }
@@ -51,6 +35,23 @@ pub(crate) fn install(workspace: &Workspace) -> Result<PathBuf> {
         "{} is not wasm-bindgen {version}: delete that folder and run this again",
         cached.display()
     )))
+}
+
+fn build(version: &str, folder: &Path, options: &[&str]) -> Result<()> {
+    // Its own target folder, outside the checkout's configuration: flags for our code are not for it.
+    process::run(
+        cargo()
+            .current_dir(std::env::temp_dir())
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("RUSTFLAGS")
+            .args(["install", "wasm-bindgen-cli", "--force"])
+            .args(["--bin", "wasm-bindgen", "--bin", "wasm-bindgen-test-runner"])
+            .args(options)
+            .arg("--version")
+            .arg(format!("={version}"))
+            .arg("--root")
+            .arg(folder),
+    )
 }
 
 fn is_version(file: &Path, version: &str) -> bool {
