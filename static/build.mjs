@@ -28,7 +28,7 @@
 // What the sources may read (declared in src/build.d.ts):
 //   GATEWAY_PATTERN   which URLs the service worker answers
 //   GATEWAY_VERSION   hash of everything that is built; page and workers compare it
-//   DATABASE_WORKER   pages only: the database worker's file, relative to the page
+//   DATABASE_WORKER   pages only: the database worker's file, relative to the script
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

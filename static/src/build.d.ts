@@ -4,7 +4,7 @@
 declare const GATEWAY_PATTERN: string;
 /** Hash of everything that is built; the page and its workers compare it. */
 declare const GATEWAY_VERSION: string;
-/** The database worker's file, relative to the page. Pages only. */
+/** The database worker's file, relative to the script. Pages only. */
 declare const DATABASE_WORKER: string;
 
 declare module '*.wasm' {

@@ -95,7 +95,7 @@ class Owner {
   }
 
   #start(): void {
-    const worker = new Worker(new URL(DATABASE_WORKER, document.baseURI), { type: 'module', name: `database ${this.#wanted.project}` });
+    const worker = new Worker(new URL(DATABASE_WORKER, import.meta.url), { type: 'module', name: `database ${this.#wanted.project}` });
     this.#worker = worker;
     this.#startedAt = Date.now();
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#answered(worker, data);
