@@ -12,7 +12,7 @@ export const postgresOptions = {
     ...PGlite.defaultStartParams.map((parameter) => (parameter === 'search_path=public' ? `search_path=${searchPath}` : parameter)),
     // Deeper than this JavaScript's own stack may end first, and a session does not survive that.
     '-c',
-    'max_stack_depth=400kB',
+    'max_stack_depth=200kB',
   ],
 } satisfies PGliteOptions;
 

@@ -29,6 +29,11 @@ use clients::{Clients, Waiting};
 use outgoing::Outgoing;
 use session::{Holder, Session, Step};
 
+/// Settings and identity as they were when the session was opened. A standalone Postgres has no
+/// default for the session's user: once changed, even for one transaction, it stays so unless it
+/// was named before; so it is named here, and never left to `default`.
+const RESET: &str = "set session authorization postgres; set role none; reset all";
+
 /// Names one client's port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u32);
@@ -523,12 +528,10 @@ impl Queue {
         let baseline = &self.settings.baseline;
         let messages = if lasting {
             let discard = frontend::query("discard all");
-            let listen = frontend::query(&format!("listen pgrst; {baseline}"));
+            let listen = frontend::query(&format!("{RESET}; listen pgrst; {baseline}"));
             [discard, listen].concat().into()
         } else {
-            frontend::query(&format!(
-                "set session authorization default; reset all; {baseline}"
-            ))
+            frontend::query(&format!("{RESET}; {baseline}"))
         };
         self.outputs.push_back(Output::Execute { messages });
     }

@@ -101,7 +101,7 @@ impl FakeSession {
                 );
                 b"NOTIFY\0"
             }
-            "set" => {
+            "set" if rest.is_empty() => {
                 self.settings += 1;
                 b"SET\0"
             }
@@ -409,7 +409,8 @@ impl Bench {
     fn ran(&mut self) -> Vec<String> {
         let log = std::mem::take(&mut self.session.log);
         let own = [
-            "set session authorization default",
+            "set session authorization postgres",
+            "set role none",
             "reset all",
             "discard all",
             "listen pgrst",
@@ -618,9 +619,13 @@ fn session_is_clean_for_the_next() {
         [
             "set",
             "discard all",
+            "set session authorization postgres",
+            "set role none",
+            "reset all",
             "listen pgrst",
             "read",
-            "set session authorization default",
+            "set session authorization postgres",
+            "set role none",
             "reset all"
         ]
     );
