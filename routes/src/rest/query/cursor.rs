@@ -31,6 +31,8 @@ pub(super) struct Cursor<'a> {
     position: usize,
     depth: usize,
     failure: Failure,
+    /// Emptied lists, to be filled again: a rule that is attempted and refused allocates nothing.
+    spare: Vec<Vec<Message>>,
 }
 
 impl<'a> Cursor<'a> {
@@ -40,6 +42,7 @@ impl<'a> Cursor<'a> {
             position: 0,
             depth: 0,
             failure: Failure::silent(0),
+            spare: Vec::new(),
         }
     }
 
@@ -63,7 +66,34 @@ impl<'a> Cursor<'a> {
 
     fn moved_by(&mut self, bytes: usize) {
         self.position += bytes;
-        self.failure = Failure::silent(self.position);
+        self.forget();
+    }
+
+    /// Forgets what was expected so far.
+    fn forget(&mut self) {
+        self.failure.position = self.position;
+        self.failure.messages.clear();
+    }
+
+    /// Begins a list of expectations of its own; [`Cursor::resume`] takes the one it gives.
+    fn set_aside(&mut self) -> Failure {
+        let own = Failure {
+            position: self.position,
+            messages: self.spare.pop().unwrap_or_default(),
+        };
+        std::mem::replace(&mut self.failure, own)
+    }
+
+    /// Adds the list begun last to the one before it.
+    fn resume(&mut self, before: Failure) {
+        let own = std::mem::replace(&mut self.failure, before);
+        self.failure.merge(own.position, &own.messages);
+        self.discard(own);
+    }
+
+    fn discard(&mut self, mut failure: Failure) {
+        failure.messages.clear();
+        self.spare.push(failure.messages);
     }
 
     /// One character that passes the test.
@@ -114,20 +144,33 @@ impl<'a> Cursor<'a> {
     /// Exactly this text. It has moved when the first character matched.
     pub(super) fn text(&mut self, expected: &'static str) -> Parsed<()> {
         let start = self.position;
-        let mut read = self.rest().chars();
-        for (taken, wanted) in expected.char_indices() {
-            let met = read.next();
-            if met != Some(wanted) {
-                if taken > 0 {
-                    self.moved_by(taken);
-                }
-                self.failure
-                    .merge(start, &[Message::Text(expected), Message::Met(met)]);
-                return Err(Refused);
-            }
+        let Some((taken, met)) = self.mismatch(expected) else {
+            self.moved_by(expected.len());
+            return Ok(());
+        };
+        if taken > 0 {
+            self.moved_by(taken);
         }
-        self.moved_by(expected.len());
-        Ok(())
+        self.failure.merge(start, &[Message::Text(expected), met]);
+        Err(Refused)
+    }
+
+    /// Exactly this text, or it has not moved: [`Cursor::text`] attempted.
+    fn whole_text(&mut self, expected: &'static str) -> Parsed<()> {
+        let Some((_, met)) = self.mismatch(expected) else {
+            self.moved_by(expected.len());
+            return Ok(());
+        };
+        self.refuse(&[Message::Text(expected), met])
+    }
+
+    /// How many bytes of a text are next and what comes then instead of it; `None` where all are.
+    fn mismatch(&self, expected: &str) -> Option<(usize, Message)> {
+        let mut read = self.rest().chars();
+        expected.char_indices().find_map(|(taken, wanted)| {
+            let met = read.next();
+            (met != Some(wanted)).then_some((taken, Message::Met(met)))
+        })
     }
 
     /// This text in any case, one character after the other.
@@ -188,14 +231,15 @@ impl<'a> Cursor<'a> {
         rule: impl FnOnce(&mut Self) -> Parsed<T>,
     ) -> Parsed<T> {
         let start = self.position;
-        let before = std::mem::take(&mut self.failure);
+        let before = self.set_aside();
         let outcome = rule(self);
         if self.position == start {
-            let mut own = std::mem::replace(&mut self.failure, before);
-            if outcome.is_err() || !own.is_silent() {
-                own.expect_rule(name);
+            if outcome.is_err() || !self.failure.is_silent() {
+                self.failure.expect_rule(name);
             }
-            self.failure.merge(own.position.max(start), &own.messages);
+            self.resume(before);
+        } else {
+            self.discard(before);
         }
         outcome
     }
@@ -203,12 +247,13 @@ impl<'a> Cursor<'a> {
     /// A rule that fails as if it had not moved.
     pub(super) fn attempt<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         let start = self.position;
-        let before = std::mem::replace(&mut self.failure, Failure::silent(start));
+        let before = self.set_aside();
         let outcome = rule(self);
         if self.position == start || outcome.is_err() {
             self.position = start;
-            let own = std::mem::replace(&mut self.failure, before);
-            self.failure.merge(own.position, &own.messages);
+            self.resume(before);
+        } else {
+            self.discard(before);
         }
         outcome
     }
@@ -218,7 +263,7 @@ impl<'a> Cursor<'a> {
         if self.rest().starts_with(expected) {
             return Ok(());
         }
-        self.attempt(|cursor| cursor.text(expected))
+        self.whole_text(expected)
     }
 
     /// The first rule, or where it fails without moving, the second.
@@ -262,7 +307,7 @@ impl<'a> Cursor<'a> {
     /// The first of several texts that matches, each attempted, with what it stands for.
     pub(super) fn one_of<T: Copy>(&mut self, choices: &[(&'static str, T)]) -> Parsed<T> {
         for (text, value) in choices {
-            if self.attempt(|cursor| cursor.text(text)).is_ok() {
+            if self.whole_text(text).is_ok() {
                 return Ok(*value);
             }
         }
@@ -293,7 +338,7 @@ impl<'a> Cursor<'a> {
             if self.position == start {
                 return Ok(items);
             }
-            self.failure = Failure::silent(self.position);
+            self.forget();
         }
     }
 
@@ -322,7 +367,7 @@ impl<'a> Cursor<'a> {
     /// Refuses for good what nests deeper than [`MAX_DEPTH`].
     pub(super) fn refuse_depth<T>(&mut self) -> Parsed<T> {
         let message = Message::Remark(TOO_DEEP);
-        self.failure = Failure::silent(self.position);
+        self.forget();
         self.failure.merge(self.position, &[message]);
         self.position = self.text.len();
         Err(Refused)
