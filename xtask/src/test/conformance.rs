@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::failure::{Doing, Result};
+use crate::failure::{Doing, Failure, Result};
 use crate::process;
 use crate::setup;
 use crate::workspace::{Workspace, read_text};
@@ -71,6 +71,12 @@ fn run(workspace: &Workspace) -> Result<Count> {
         let ids: Vec<&str> = failing.iter().map(String::as_str).collect();
         std::fs::write(&list, ids.join("\n") + "\n")
             .doing(format_args!("write {}", list.display()))?;
+    }
+    if !list.is_file() {
+        return Err(Failure::new(format!(
+            "{} is missing: write it with `UPDATE_EXPECT=1 cargo xtask test conformance`, and read it before you commit it",
+            list.display()
+        )));
     }
     Ok(judge(
         &failing,

@@ -115,11 +115,7 @@ pub(crate) fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
         needs_build: true,
     });
     for (name, files) in browser {
-        let mut command = node_test(workspace, &files);
-        if let Some(chromium) = setup::chromium() {
-            command.env("CHROMIUM", chromium);
-        }
-        steps.push(suite(&format!("tests/{name}"), command).after_build());
+        steps.push(suite(&format!("tests/{name}"), node_test(workspace, &files)).after_build());
     }
     Ok(steps)
 }
@@ -265,6 +261,9 @@ fn collect(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>) -> Result<
 /// One file at a time: each opens a Postgres or a browser, and CI has two cores.
 fn node_test(workspace: &Workspace, files: &[PathBuf]) -> Command {
     let mut command = Command::new(setup::node());
+    if let Some(chromium) = setup::chromium() {
+        command.env("CHROMIUM", chromium);
+    }
     command
         .current_dir(&workspace.root)
         .args([
