@@ -1,7 +1,5 @@
 //! CSV bodies (RFC 4180) as a JSON array: one object a record, every value a string, `NULL` null.
 
-use std::borrow::Cow;
-
 use super::{Payload, PayloadError, json};
 
 /// Reads a header and records. Blank lines are skipped, fields beyond the header are dropped.
@@ -9,35 +7,35 @@ pub(super) fn read(body: &[u8]) -> Result<Payload, PayloadError> {
     let body = std::str::from_utf8(body).map_err(|_invalid| PayloadError::Encoding)?;
     let mut records = Records { rest: body };
     let header = records.header()?;
-    let mut text = Vec::with_capacity(body.len() * 2);
+    let mut names = Vec::with_capacity(header.len());
+    for name in &header {
+        names.push(quoted(name)?);
+    }
+    let mut text = String::with_capacity(body.len() * 2);
     let mut width = None;
     while let Some(record) = records.next()? {
-        let fields = record.len().min(header.len());
+        let fields = record.len().min(names.len());
         if *width.get_or_insert(fields) != fields {
             return Err(PayloadError::Fields);
         }
-        text.push(if text.is_empty() { b'[' } else { b',' });
-        for (index, (name, value)) in header.iter().zip(&record).enumerate() {
-            text.push(if index == 0 { b'{' } else { b',' });
-            quote(name, &mut text)?;
-            text.push(b':');
+        text.push_str(if text.is_empty() { "[" } else { "," });
+        for (index, (name, value)) in names.iter().zip(&record).enumerate() {
+            text.push(if index == 0 { '{' } else { ',' });
+            text.push_str(name);
+            text.push(':');
             if value == "NULL" {
-                text.extend_from_slice(b"null");
+                text.push_str("null");
             } else {
-                quote(value, &mut text)?;
+                text.push_str(&quoted(value)?);
             }
         }
-        text.push(b'}');
+        text.push('}');
     }
     let Some(width) = width else {
         return Ok(json::nothing());
     };
-    text.push(b']');
-    let mut keys = header
-        .into_iter()
-        .take(width)
-        .map(Cow::into_owned)
-        .collect::<Vec<_>>();
+    text.push(']');
+    let mut keys = header.into_iter().take(width).collect::<Vec<_>>();
     keys.sort();
     keys.dedup();
     Ok(Payload::Json {
@@ -48,19 +46,17 @@ pub(super) fn read(body: &[u8]) -> Result<Payload, PayloadError> {
     })
 }
 
-fn quote(text: &str, json: &mut Vec<u8>) -> Result<(), PayloadError> {
-    serde_json::to_writer(json, text).map_err(|_impossible| PayloadError::InvalidJson)
+fn quoted(text: &str) -> Result<String, PayloadError> {
+    serde_json::to_string(text).map_err(|_impossible| PayloadError::InvalidJson)
 }
 
 struct Records<'a> {
     rest: &'a str,
 }
 
-type Record<'a> = Vec<Cow<'a, str>>;
-
-impl<'a> Records<'a> {
+impl Records<'_> {
     /// The first record, which a line end must follow.
-    fn header(&mut self) -> Result<Record<'a>, PayloadError> {
+    fn header(&mut self) -> Result<Vec<String>, PayloadError> {
         let header = self.record()?;
         if self.line_end() {
             Ok(header)
@@ -70,7 +66,7 @@ impl<'a> Records<'a> {
     }
 
     /// The next record that is not a blank line.
-    fn next(&mut self) -> Result<Option<Record<'a>>, PayloadError> {
+    fn next(&mut self) -> Result<Option<Vec<String>>, PayloadError> {
         while !self.rest.is_empty() {
             let record = self.record()?;
             if !self.line_end() && !self.rest.is_empty() {
@@ -83,7 +79,7 @@ impl<'a> Records<'a> {
         Ok(None)
     }
 
-    fn record(&mut self) -> Result<Record<'a>, PayloadError> {
+    fn record(&mut self) -> Result<Vec<String>, PayloadError> {
         let mut fields = vec![self.field()?];
         while let Some(rest) = self.rest.strip_prefix(',') {
             self.rest = rest;
@@ -92,17 +88,17 @@ impl<'a> Records<'a> {
         Ok(fields)
     }
 
-    fn field(&mut self) -> Result<Cow<'a, str>, PayloadError> {
+    fn field(&mut self) -> Result<String, PayloadError> {
         let Some(mut quoted) = self.rest.strip_prefix('"') else {
             let end = self.rest.find(['\n', '\r', ',', '"']);
-            return Ok(Cow::Borrowed(self.take(end.unwrap_or(self.rest.len()))));
+            return Ok(self.take(end.unwrap_or(self.rest.len())).to_owned());
         };
         let mut field = String::new();
         while let Some((before, after)) = quoted.split_once('"') {
             field.push_str(before);
             let Some(after_escape) = after.strip_prefix('"') else {
                 self.rest = after;
-                return Ok(Cow::Owned(field));
+                return Ok(field);
             };
             field.push('"');
             quoted = after_escape;
@@ -121,7 +117,7 @@ impl<'a> Records<'a> {
         rest.is_some()
     }
 
-    fn take(&mut self, bytes: usize) -> &'a str {
+    fn take(&mut self, bytes: usize) -> &str {
         let (taken, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));
         self.rest = rest;
         taken
