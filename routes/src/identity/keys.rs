@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use subtle::ConstantTimeEq as _;
 
+use super::crypto;
 use crate::world::Timestamp;
 
 /// Ten years, as the keys of a Supabase project last.
@@ -86,6 +87,7 @@ impl Keys {
     ///
     /// The same secrets always give the same keys.
     pub fn new(project: &str, secrets: &Secrets, configured: Option<&[u8]>) -> Self {
+        crypto::install();
         let signing = configured.unwrap_or(secrets.jwt_secret.as_bytes());
         let token = |role: &str| {
             let claims = KeyClaims {

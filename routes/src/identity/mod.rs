@@ -4,6 +4,7 @@
 //! [`Verifier::identify`] verifies that token and finds its role, as PostgREST does.
 
 mod claims;
+mod crypto;
 mod error;
 mod key_set;
 mod keys;

@@ -26,6 +26,7 @@ fn sign(claims: &Value) -> String {
 }
 
 fn sign_with(header: &Header, claims: &Value, secret: &[u8]) -> String {
+    crypto::install();
     jsonwebtoken::encode(header, claims, &EncodingKey::from_secret(secret)).unwrap()
 }
 
@@ -468,6 +469,37 @@ fn rsa_and_elliptic_curves_verify() {
     assert_eq!(wrong_kind, Err(IdentityError::NoSuitableKey));
 }
 
+/// Keys that are none: whoever signed, nothing verifies, and nothing panics.
+#[test]
+fn a_damaged_key_verifies_nothing() {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    for (algorithm, key) in [
+        (
+            "EdDSA",
+            json!({"kty": "OKP", "crv": "Ed25519", "x": "AAAA"}),
+        ),
+        ("EdDSA", json!({"kty": "OKP", "crv": "Ed25519", "x": ""})),
+        (
+            "ES256",
+            json!({"kty": "EC", "crv": "P-256", "x": "AAAA", "y": "AAAA"}),
+        ),
+        ("RS256", json!({"kty": "RSA", "n": "AAAA", "e": "AQAB"})),
+        ("RS256", json!({"kty": "RSA", "n": "", "e": ""})),
+        ("RS512", json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"})),
+    ] {
+        let keys = KeySet::parse(&key.to_string(), false).unwrap();
+        for signature in ["", "AAAA", "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6d"] {
+            let token = format!(
+                "{}.{}.{signature}",
+                part(json!({"alg": algorithm})),
+                part(json!({}))
+            );
+            let verified = keys.verify(token.as_bytes());
+            assert_eq!(verified, Err(IdentityError::WrongSignature), "{key}");
+        }
+    }
+}
+
 /// RFC 8037, appendix A.4: a signature that another implementation made.
 #[test]
 fn public_keys_verify() {
@@ -537,6 +569,11 @@ fn a_key_set_is_read_or_refused() {
         r#"{"kty": "oct", "k": "AAAA", "use": "enc"}"#,
         false,
         expect!["no usable key: the key is for encryption"],
+    );
+    check(
+        r#"{"kty": "EC", "crv": "P-384", "x": "AAAA", "y": "AAAA"}"#,
+        false,
+        expect!["no usable key: the curve P384 is not supported"],
     );
     check(
         r#"{"kty": "nonsense"}"#,

@@ -9,6 +9,7 @@ use futures::{executor::block_on, future, stream};
 use super::*;
 use crate::{
     identity::{Keys, Secrets},
+    schema::NOTHING,
     world::{Answer, Exchange, Timestamp, Transaction, Unavailable},
 };
 
@@ -118,10 +119,8 @@ fn database(settings: &[&[&str]]) -> Vec<u8> {
             &["of-another-version", "x"],
         ],
     );
-    let facts = r#"{"schemas":null,"relations":null,"keys":null,"views":null,"computed":null,
-        "routines":null,"representations":null,"media_handlers":null,"role_settings":null}"#;
     let settings = rows(&["name", "value"], settings);
-    let facts = rows(&["facts"], &[&[facts]]);
+    let facts = rows(&["facts"], &[&[NOTHING]]);
     let search_path = message(b'C', b"SELECT 1\0");
     [
         stored,

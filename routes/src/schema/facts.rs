@@ -8,6 +8,12 @@ pub(super) type Oid = u32;
 /// A column's number in its relation, from 1.
 pub(super) type Number = i16;
 
+/// The facts of a database with nothing in it.
+#[cfg(test)]
+pub(crate) const NOTHING: &str = r#"{"schemas":null,"relations":null,"types":null,"keys":null,
+    "views":null,"computed":null,"routines":null,"representations":null,"media_handlers":null,
+    "role_settings":null}"#;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Facts {

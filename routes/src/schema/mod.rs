@@ -20,6 +20,8 @@ use std::{
 };
 
 pub use error::SchemaError;
+#[cfg(test)]
+pub(crate) use facts::NOTHING;
 pub use introspect::{FACTS, NAMES_WITH_SCHEMAS, load, load_timezones, parameters};
 pub use parse::parse;
 pub use timezones::Timezones;
