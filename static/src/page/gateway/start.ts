@@ -14,7 +14,9 @@ async function begin(gateway: Gateway): Promise<void> {
   try {
     // `?storage=memory` keeps nothing: for tests, and for a look around.
     const storage = new URL(location.href).searchParams.get('storage') === 'memory' ? 'memory' : 'auto';
-    const { ownership } = await startGateway({ project: gateway.project, storage });
+    const { ownership, ready } = await startGateway({ project: gateway.project, storage });
+    // The store asks for itself, and says why there is no answer.
+    ready.catch(() => undefined);
     gateway.owns(() => ownership.owner);
     ownership.opened.then(
       () => gateway.set({ database: { kind: 'open' } }),
