@@ -72,11 +72,18 @@ export async function openPage(context, url, { storage = 'memory', project } = {
 /** Waits until `/gateway/status` says that the database is open. */
 export async function untilReady(page, project) {
   const path = project ? `/${project}/gateway/status` : '/gateway/status';
-  await page.waitForFunction(async (path) => {
-    if (!navigator.serviceWorker.controller) return false;
-    const response = await fetch(path).catch(() => undefined);
-    return response?.ok === true;
-  }, path, { timeout: 60_000, polling: 200 });
+  // Not `waitForFunction`: to it, the promise of an answer is an answer.
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const ready = await page.evaluate(async (path) => {
+      if (!navigator.serviceWorker.controller) return false;
+      const response = await fetch(path).catch(() => undefined);
+      return response?.ok === true;
+    }, path).catch(() => false); // The page may be reloading itself.
+    if (ready) return;
+    if (Date.now() > deadline) throw new Error(`the gateway is not ready: ${await page.locator('main').textContent().catch(() => 'no page')}`);
+    await page.waitForTimeout(200);
+  }
 }
 
 /** A whole gateway on an origin of its own: server, page, keys, and SQL as the owner. */

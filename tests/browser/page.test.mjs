@@ -65,7 +65,7 @@ async function request({ method = 'GET', path, role = 'anon', user, headers = ''
   const place = section('Requests');
   await place.getByLabel('Method').selectOption(method);
   await place.getByLabel('Path and query').fill(path);
-  await place.getByRole('radio', { name: role === 'user' ? 'a user' : role, exact: true }).check({ force: true });
+  await place.locator('.mantine-SegmentedControl-label', { hasText: new RegExp(`^${role === 'user' ? 'a user' : role}$`) }).click();
   if (user) await place.getByRole('combobox', { name: 'User id' }).fill(user);
   await page.keyboard.press('Escape');
   await place.getByLabel('Headers', { exact: true }).first().fill(headers);

@@ -25,7 +25,7 @@ export const ResultTable = memo(function ResultTable({ result, label }: { result
         <table aria-rowcount={rows.length + 1}>
           <thead>
             <tr>
-              <th className="grid-number" aria-label="Row" />
+              <th className="grid-number" scope="col"><span className="unseen">Row</span></th>
               {columns.map((column, index) => (
                 <th key={index} scope="col" data-number={numeric(column.type) || undefined}>{column.name}<span className="grid-type">{column.type}</span></th>
               ))}
