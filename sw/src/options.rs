@@ -1,7 +1,7 @@
 //! What JavaScript says about its surroundings when it makes a gateway.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use routes::config::Config;
+use routes::config::{self, Config};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -15,7 +15,9 @@ pub struct Options {
     pub life: String,
     /// Headers that every answer has.
     pub headers: Map<String, Value>,
-    /// Settings under PostgREST's names that differ from a local Supabase stack's.
+    /// The text of a PostgREST configuration file, on top of a local Supabase stack's settings.
+    pub config_text: String,
+    /// Settings under PostgREST's names, on top of that.
     pub config: Map<String, Value>,
 }
 
@@ -23,22 +25,6 @@ impl Options {
     /// Reads the argument; the error is for a person.
     pub fn parse(text: &str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|error| format!("the gateway's options: {error}"))
-    }
-
-    /// The settings of [`Options::config`], over those of a local Supabase stack.
-    pub fn settings(&self) -> Result<Config, String> {
-        let mut config = Config::default();
-        for (name, value) in &self.config {
-            let value = match value {
-                Value::Null => String::new(),
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            config
-                .set(name, &value)
-                .map_err(|error| format!("the gateway's options: {error}"))?;
-        }
-        Ok(config)
     }
 
     /// The headers of [`Options::headers`].
@@ -53,22 +39,28 @@ impl Options {
         }
         Ok(headers)
     }
+
+    /// The settings of every project, as far as its own database does not have others.
+    pub fn config(&self) -> Result<Config, String> {
+        let mut config = config::parse(&self.config_text, Config::default())
+            .map_err(|error| format!("the configuration file: {error}"))?;
+        for (name, value) in &self.config {
+            let value = match value {
+                Value::String(text) => text.clone(),
+                Value::Null => String::new(),
+                other => other.to_string(),
+            };
+            config
+                .set(name, &value)
+                .map_err(|error| format!("the configuration: {error}"))?;
+        }
+        Ok(config)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn settings_change_the_defaults() {
-        let text = r#"{"config":{"db-max-rows":7,"db-anon-role":null,"db-plan-enabled":true}}"#;
-        let config = Options::parse(text).unwrap().settings().unwrap();
-        assert_eq!((config.db_max_rows, config.db_anon_role), (Some(7), None));
-        assert!(config.db_plan_enabled);
-        let wrong = Options::parse(r#"{"config":{"db-max-rows":"x"}}"#).unwrap();
-        let error = "the gateway's options: db-max-rows: expected a number of rows";
-        assert_eq!(wrong.settings().unwrap_err(), error);
-    }
 
     #[test]
     fn options_are_read_or_refused() {
@@ -82,7 +74,7 @@ mod tests {
             ),
             (
                 r#"{"bild":""}"#,
-                "the gateway's options: unknown field `bild`, expected one of `build`, `life`, `headers`, `config` at line 1 column 7",
+                "the gateway's options: unknown field `bild`, expected one of `build`, `life`, `headers`, `config_text`, `config` at line 1 column 7",
             ),
         ] {
             assert_eq!(Options::parse(text).unwrap_err(), error);
@@ -93,6 +85,21 @@ mod tests {
                 Options::parse(&text).unwrap().header_map().is_err(),
                 "{headers}"
             );
+        }
+    }
+
+    #[test]
+    fn settings_come_from_a_file_and_then_by_name() {
+        let text = r#"{"config_text":"db-max-rows = 5\ndb-schemas = \"a, b\"","config":{"db-max-rows":7,"db-anon-role":null}}"#;
+        let config = Options::parse(text).unwrap().config().unwrap();
+        assert_eq!(config.db_max_rows, Some(7));
+        assert_eq!(config.db_schemas, ["a", "b"]);
+        assert_eq!(config.db_anon_role, None);
+        for text in [
+            r#"{"config_text":"nonsense"}"#,
+            r#"{"config":{"db-schemas":""}}"#,
+        ] {
+            assert!(Options::parse(text).unwrap().config().is_err(), "{text}");
         }
     }
 }

@@ -19,6 +19,15 @@ export function corpusDirectory() {
   return fs.existsSync(path.join(directory, 'corpus.json')) ? directory : null;
 }
 
+/** What makes a session of PGlite's the corpus's: settings that Postgres applies at login, then the authenticator's rights. */
+export const baseline = `
+  SET search_path = public, test; SET timezone = 'UTC';
+  SELECT set_config(split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), false)
+  FROM pg_db_role_setting
+  JOIN pg_database ON pg_database.oid = setdatabase AND datname = current_database(), unnest(setconfig) AS setting
+  WHERE setrole IN (0, '"Postgrest_Test_Authenticator"'::regrole);
+  SET SESSION AUTHORIZATION "Postgrest_Test_Authenticator"`;
+
 /**
  * Opens a copy of the corpus's database: its session belongs to the corpus's authenticator (not a superuser), finds
  * names in `public` and `test`, and keeps time in UTC.
@@ -38,17 +47,10 @@ export async function openCorpusDatabase(meta) {
     extensions: await extensions(statements),
     loadDataDir: new Blob([await dump(statements)]),
   });
-  await database.exec(`SET search_path = public, test; SET timezone = 'UTC'`);
+  await database.exec('SET search_path = public, test');
   // The dump holds the data directory alone: what a statement wrote elsewhere is written again.
   for (const statement of statements.filter(writesFile)) await run(database, statement);
-  // Postgres applies these at login; PGlite has none.
-  await database.exec(`
-    SELECT set_config(split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), false)
-    FROM pg_db_role_setting
-    JOIN pg_database ON pg_database.oid = setdatabase AND datname = current_database(), unnest(setconfig) AS setting
-    WHERE setrole IN (0, '"Postgrest_Test_Authenticator"'::regrole)
-  `);
-  await database.exec('SET SESSION AUTHORIZATION "Postgrest_Test_Authenticator"');
+  await database.exec(baseline);
 
   const { rows } = await database.query(`SELECT current_setting('server_version_num')::int / 10000 AS major`);
   if (meta?.pg_major !== undefined && rows[0].major !== meta.pg_major) {

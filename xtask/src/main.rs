@@ -30,7 +30,7 @@ cargo xtask <command>
   setup                            install what is missing; does nothing the second time
   build [--dev]                    build the WASM and the page into static/dist
   run   [--port 5173] [--no-open]  set up, build, serve the page and open a browser
-  serve [--port 54321] [--data DIR] [--config FILE]
+  serve [--port 54321] [--host 127.0.0.1] [--data DIR] [--config FILE]
                                    the same API in Node, without a browser
   test  [NAME]                     every check and test, or the steps whose name contains NAME
   bench [-- ARGS]                  the benchmarks, as ratios

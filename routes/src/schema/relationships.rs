@@ -106,6 +106,8 @@ struct Reference<'a> {
 ///
 /// A computed relationship takes the place of those that lead to a table of the function's name.
 /// The ones of a key stand in PostgREST's order, in which it lists them where they are ambiguous.
+/// A relation that is joined only through junctions that are not exposed has an empty list: its
+/// name is no mistake, though nothing leads from it.
 pub(super) fn derive(
     relations: &Relations<'_>,
     keys: &[KeyFact],
@@ -141,6 +143,9 @@ pub(super) fn derive(
             .entry((relationship.table.clone(), to))
             .or_default()
             .push(Rc::new(relationship));
+    }
+    for (table, to) in hidden_junctions(relations, keys, views) {
+        found.entry((table, to)).or_default();
     }
     for list in found.values_mut() {
         list.sort_by(|one, other| order(one, other));
@@ -273,6 +278,51 @@ fn junctions(
             }
         }
     }
+}
+
+/// The exposed relations that a table which is not exposed joins with others, and the schemas of
+/// those.
+fn hidden_junctions(
+    relations: &Relations<'_>,
+    keys: &[KeyFact],
+    views: &Views,
+) -> BTreeSet<(QualifiedName, String)> {
+    let primary_keys: HashMap<Oid, &[Number]> = keys
+        .iter()
+        .filter(|key| key.kind == KeyKind::Primary && relations.get(key.table).is_none())
+        .map(|key| (key.table, key.columns.as_slice()))
+        .collect();
+    let mut by_junction: BTreeMap<Oid, Vec<(&KeyFact, Vec<&RelationFact>)>> = BTreeMap::new();
+    for key in keys.iter().filter(|key| key.kind == KeyKind::Foreign) {
+        let Some(primary_key) = primary_keys.get(&key.table) else {
+            continue;
+        };
+        if key
+            .columns
+            .iter()
+            .all(|column| primary_key.contains(column))
+        {
+            let stand_ins = views.showing(key.foreign_table, &key.foreign_columns);
+            let targets = std::iter::once(key.foreign_table).chain(stand_ins.map(|(view, _)| view));
+            let targets = targets.filter_map(|target| relations.get(target));
+            let list = by_junction.entry(key.table).or_default();
+            list.push((key, targets.collect()));
+        }
+    }
+    let mut joined = BTreeSet::new();
+    for list in by_junction.values() {
+        for (left, from) in list {
+            for (_, to) in list.iter().filter(|(right, _)| right.name != left.name) {
+                for one in from {
+                    joined.extend(
+                        to.iter()
+                            .map(|other| (one.qualified_name(), other.schema.clone())),
+                    );
+                }
+            }
+        }
+    }
+    joined
 }
 
 fn computed_relationship(

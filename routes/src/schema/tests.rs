@@ -218,6 +218,24 @@ fn a_primary_key_of_two_foreign_keys_is_a_junction() {
 }
 
 #[test]
+fn a_hidden_junction_leaves_an_empty_list() {
+    let relations = [relation(1, "left", "r", 1), relation(2, "right", "r", 1)];
+    let keys = [
+        unique("p", 9, &[1, 2]),
+        foreign("to_left", 9, &[1], 1, &[1]),
+        foreign("to_right", 9, &[2], 2, &[1]),
+    ];
+    let listed = |keys: &[Value]| {
+        let facts = facts(&relations, keys, &[], &[]).to_string();
+        let schema = parse(facts.as_bytes()).expect("facts");
+        let key = (QualifiedName::new("api", "left"), "api".to_owned());
+        schema.relationships.get(&key).map(Vec::len)
+    };
+    assert_eq!(listed(&keys), Some(0));
+    assert_eq!(listed(&keys[1..]), None);
+}
+
+#[test]
 fn a_junction_may_join_a_table_with_itself() {
     let relations = [relation(1, "person", "r", 1), relation(2, "friend", "r", 2)];
     let keys = [

@@ -25,6 +25,8 @@ export interface Ownership {
 /** A worker that lived so long has not failed at once: the next one need not wait. */
 const settled = 60_000;
 const longestWait = 30_000;
+/** Workers that may die before it is said that the database does not open. */
+const patience = 3;
 
 /** Waits to become the owner of a project's database, and is until it is stopped or the tab ends. */
 export function ownDatabase(wanted: Wanted): Ownership {
@@ -62,6 +64,7 @@ class Owner {
   #worker!: Worker;
   #startedAt = 0;
   #wait = 0;
+  #deaths = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Why a database that was in memory only is not begun anew. */
   #lost: string | undefined;
@@ -128,6 +131,9 @@ class Owner {
     if (worker !== this.#worker || this.over || this.#timer !== undefined) return;
     console.error(`[gateway] the database worker of project ${this.#wanted.project} ended: ${reason}`);
     worker.terminate();
+    this.#deaths += 1;
+    // It goes on trying, but whoever waits shall know.
+    if (this.#deaths === patience) this.#opened.reject(new Error(`The database worker does not start: ${reason}`));
     if (this.#wanted.storage === 'memory') this.#lost = `The database was in memory only and is lost: ${reason}`;
     const young = Date.now() - this.#startedAt < settled;
     this.#wait = young ? Math.min(longestWait, Math.max(250, this.#wait * 2)) : 0;

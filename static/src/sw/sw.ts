@@ -48,14 +48,14 @@ function fetched(event: FetchEvent): void {
 
 async function answer(event: FetchEvent): Promise<Response> {
   const trusted = event.request.mode !== 'navigate' && isPage(await self.clients.get(event.clientId));
-  return gateway.handle(event.request, trusted);
+  return (await gateway.handle(event.request, trusted)) ?? fetch(event.request);
 }
 
 async function heard(event: ExtendableMessageEvent): Promise<void> {
   const message = event.data as ToWorker;
   switch (message.kind) {
     case 'port':
-      if (isPage(event.source)) await gateway.attach(message.project, message.port);
+      if (isPage(event.source)) await gateway.attach(message.project, message.port, event.source.id);
       else message.port.close();
       break;
     case 'owner-changed':
@@ -71,7 +71,7 @@ async function heard(event: ExtendableMessageEvent): Promise<void> {
 }
 
 /** Whether a client is a page of the host's. What the gateway itself answered, as an app's page, is none. */
-function isPage(client: Client | ServiceWorker | MessagePort | null | undefined): boolean {
+function isPage(client: Client | ServiceWorker | MessagePort | null | undefined): client is Client {
   if (!client || !('url' in client)) return false;
   const url = new URL(client.url);
   return url.origin === self.location.origin && !ours.test(url.pathname);

@@ -2,16 +2,17 @@
 
 declare module 'glue:gateway' {
   export interface Gateway {
-    /** Answers a request; never rejects while the instance lives. */
-    handle(request: Request, trusted: boolean): Promise<Response>;
-    /** Hands over a port to the worker that owns the project's database. */
-    attach(project: string, port: MessagePort): void;
+    /** Answers a request; `undefined` where it is not the gateway's after all. Never rejects while the instance lives. */
+    handle(request: Request, trusted: boolean): Promise<Response | undefined>;
+    /** Hands over a port to the worker that owns the project's database; `owner` names the page it came from. */
+    attach(project: string, port: MessagePort, owner?: string): void;
     /** Another tab may own the project's database now. */
     ownerChanged(project: string): void;
-    /** What is known of the project's database, as JSON. */
-    status(project: string): string;
-    /** The project's keys, made on first use. */
-    keys(project: string): Promise<unknown>;
+    /** The project's keys as JSON, made on first use; none where its database keeps none. */
+    keys(project: string): Promise<string | undefined>;
+    /** Makes the next request panic. */
+    fault(): void;
+    /** Says goodbye to every database. */
     close(): void;
     free(): void;
   }

@@ -101,8 +101,8 @@ export class Supervised {
     this.#surroundings = surroundings;
   }
 
-  /** Answers a request, whatever happens to the instance. `trusted` is whether it may learn the project's secrets. */
-  async handle(request: Request, trusted: boolean): Promise<Response> {
+  /** Answers a request, whatever happens to the instance; `undefined` where it is not the gateway's after all. `trusted` is whether it may learn the project's secrets. */
+  async handle(request: Request, trusted: boolean): Promise<Response | undefined> {
     try {
       const instance = await this.#instance();
       return await instance.wait(() => instance.gateway.handle(request, trusted));
@@ -117,11 +117,11 @@ export class Supervised {
   }
 
   /** Hands a port to the living instance. */
-  async attach(project: string, port: MessagePort): Promise<void> {
+  async attach(project: string, port: MessagePort, owner?: string): Promise<void> {
     const instance = await this.#instance();
     this.#ports.add(port);
     port.addEventListener('close', () => this.#ports.delete(port));
-    instance.guard(() => instance.gateway.attach(project, port))();
+    instance.guard(() => instance.gateway.attach(project, port, owner))();
   }
 
   /** Another page may own the project's database now. */
@@ -134,6 +134,12 @@ export class Supervised {
   async call<Value>(ask: (gateway: Gateway) => Value | Promise<Value>): Promise<Value> {
     const instance = await this.#instance();
     return instance.wait(async () => ask(instance.gateway));
+  }
+
+  /** Ends the instance, if there is one, as the databases at its ports expect it. */
+  async close(): Promise<void> {
+    const instance = await this.#current;
+    instance?.guard(() => instance.gateway.close())();
   }
 
   #instance(): Promise<Instance> {

@@ -4,8 +4,8 @@ use std::{cell::Cell, rc::Rc};
 
 use http::{HeaderMap, Response, StatusCode};
 use js_sys::Promise;
-use routes::{ApiError, Body, Handled, Router};
-use wasm_bindgen::{JsError, prelude::wasm_bindgen};
+use routes::{ApiError, Body, Handled, Router, router::Trusted};
+use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::future_to_promise;
 
 use super::{
@@ -50,7 +50,7 @@ impl Gateway {
         let readable = |error: String| JsError::new(&error);
         let options = Options::parse(options).map_err(readable)?;
         let headers = options.header_map().map_err(readable)?;
-        let config = options.settings().map_err(readable)?;
+        let config = options.config().map_err(readable)?;
         let shared = Rc::new_cyclic(|this: &std::rc::Weak<Shared>| {
             let this = this.clone();
             let world =
@@ -73,15 +73,32 @@ impl Gateway {
         Ok(Self { shared })
     }
 
-    /// Answers a request. The promise resolves to a `Response`, whatever the request was.
-    pub fn handle(&self, request: web_sys::Request) -> Promise {
+    /// Answers a request. The promise resolves to a `Response`, or to `undefined` where the request is
+    /// not the gateway's after all. `trusted` is whether its sender may see the project's keys.
+    pub fn handle(&self, request: web_sys::Request, trusted: bool) -> Promise {
         let shared = Rc::clone(&self.shared);
-        future_to_promise(async move { Ok(shared.answer(request).await.into()) })
+        future_to_promise(async move {
+            let response = shared.answer(request, trusted).await;
+            Ok(response.map_or(JsValue::UNDEFINED, JsValue::from))
+        })
     }
 
-    /// Takes a port to the worker that has this project's database open.
-    pub fn attach(&self, project: &str, port: web_sys::MessagePort) {
-        self.shared.router.world().link(project).attach(port);
+    /// The keys of a project as JSON, made on first use; `undefined` where its database keeps none.
+    /// Rejects with a text for a person where there is no database.
+    pub fn keys(&self, project: String) -> Promise {
+        let shared = Rc::clone(&self.shared);
+        future_to_promise(async move {
+            match shared.router.project(&project).await {
+                Ok(project) => Ok(keys(project.keys.as_ref())),
+                Err(error) => Err(JsError::new(&error.message).into()),
+            }
+        })
+    }
+
+    /// Takes a port to the worker that has this project's database open. `owner` names the page it
+    /// came from.
+    pub fn attach(&self, project: &str, port: web_sys::MessagePort, owner: Option<String>) {
+        self.shared.router.world().link(project).attach(port, owner);
     }
 
     /// Another page may have this project's database open now.
@@ -103,39 +120,40 @@ impl Gateway {
 }
 
 impl Shared {
-    async fn answer(&self, request: web_sys::Request) -> web_sys::Response {
+    async fn answer(&self, request: web_sys::Request, trusted: bool) -> Option<web_sys::Response> {
         let signal = request.signal();
         let mut response = match convert::request_in(request) {
             Err(refused) => refusal(&refused),
-            Ok(request) => match unless_aborted(&signal, self.route(request)).await {
-                Ok(response) => response,
-                Err(GivenUp) => return web_sys::Response::error(),
-            },
+            Ok(mut request) => {
+                if trusted {
+                    request.extensions_mut().insert(Trusted);
+                }
+                match unless_aborted(&signal, self.route(request)).await {
+                    Ok(Handled::Response(response)) => response,
+                    Ok(Handled::PassThrough) => return None,
+                    Err(GivenUp) => return Some(web_sys::Response::error()),
+                }
+            }
         };
         let headers = response.headers_mut();
         for (name, value) in &self.headers {
             headers.insert(name.clone(), value.clone());
         }
-        match convert::response_out(response) {
-            Ok(response) => response,
-            Err(unanswerable) => fallback(&unanswerable),
-        }
+        Some(convert::response_out(response).unwrap_or_else(|error| fallback(&error)))
     }
 
-    async fn route(&self, request: http::Request<Body>) -> Response<Body> {
-        let response = match self.router.handle(request).await {
-            Handled::Response(response) => response,
-            Handled::PassThrough => not_ours(),
-        };
+    async fn route(&self, request: http::Request<Body>) -> Handled {
+        let handled = self.router.handle(request).await;
         assert!(!self.faulty.get(), "a fault that was asked for");
-        response
+        handled
     }
 }
 
-/// A path that the script took for the gateway's. Until the script can ask the network for it, nobody
-/// answers.
-fn not_ours() -> Response<Body> {
-    ApiError::new(StatusCode::NOT_FOUND, "GW404", "Nothing is here").into_response()
+fn keys(keys: Option<&impl serde::Serialize>) -> JsValue {
+    match keys.map(serde_json::to_string) {
+        Some(Ok(json)) => JsValue::from_str(&json),
+        Some(Err(_)) | None => JsValue::UNDEFINED,
+    }
 }
 
 fn refusal(refused: &Refused) -> Response<Body> {

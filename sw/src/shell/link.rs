@@ -11,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use futures::Stream;
-use port::{Client, Conversation, Limits, Lost, Milliseconds, Output, PortId};
-use routes::world::{Answer, Exchange, Transaction, Unavailable};
+use port::{Client, Conversation, Limits, Lost, Milliseconds, Output, PortId, Storage};
+use routes::world::{Answer, Exchange, Host, Transaction, Unavailable};
 
 use super::{
     attached::{Attached, Heard},
@@ -39,6 +39,7 @@ pub(super) enum News {
 pub(super) struct Link {
     client: RefCell<Client>,
     ports: RefCell<BTreeMap<PortId, Attached>>,
+    owners: RefCell<BTreeMap<PortId, String>>,
     readers: RefCell<BTreeMap<Conversation, Waker>>,
     timer: RefCell<Option<(Milliseconds, Timer)>>,
     driving: Cell<bool>,
@@ -52,6 +53,7 @@ impl Link {
         Rc::new_cyclic(|this| Self {
             client: RefCell::new(Client::new(build, life, Limits::default())),
             ports: RefCell::default(),
+            owners: RefCell::default(),
             readers: RefCell::default(),
             timer: RefCell::default(),
             driving: Cell::new(false),
@@ -60,9 +62,31 @@ impl Link {
         })
     }
 
-    /// Takes a port that a page handed over.
-    pub(super) fn attach(&self, port: web_sys::MessagePort) {
+    /// Where the database is open, once it answers.
+    pub(super) fn host(&self) -> Option<Host> {
+        let client = self.client.borrow();
+        let storage = client.welcome()?.storage;
+        let (storage, durable) = match storage {
+            Storage::Memory => ("memory", false),
+            Storage::Opfs => ("opfs", true),
+            Storage::IndexedDb => ("indexeddb", true),
+            Storage::Directory => ("directory", true),
+        };
+        // The one port that is open is the one in use.
+        let owner = self.owners.borrow().values().next().cloned();
+        Some(Host {
+            owner,
+            storage: storage.to_owned(),
+            durable,
+        })
+    }
+
+    /// Takes a port that a page handed over; `owner` names the page.
+    pub(super) fn attach(&self, port: web_sys::MessagePort, owner: Option<String>) {
         let id = self.client.borrow_mut().handle_port(now());
+        if let Some(owner) = owner {
+            self.owners.borrow_mut().insert(id, owner);
+        }
         let this = self.this.clone();
         let attached = Attached::new(port, move |heard| {
             if let Some(link) = this.upgrade() {
@@ -154,6 +178,7 @@ impl Link {
                 }
             }
             Output::Close { port } => {
+                self.owners.borrow_mut().remove(&port);
                 let closed = self.ports.borrow_mut().remove(&port);
                 drop(closed);
             }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc};
 
 use routes::{
     World,
-    world::{Answer, Exchange, Timestamp, Unavailable},
+    world::{Answer, Exchange, Host, Timestamp, Unavailable},
 };
 
 use super::link::{Link, News};
@@ -66,6 +66,10 @@ impl World for Surroundings {
 
     async fn exchange(&self, project: &str, exchange: Exchange) -> Result<Answer, Unavailable> {
         Ok(self.link(project).exchange(exchange))
+    }
+
+    fn host(&self, project: &str) -> Option<Host> {
+        self.link(project).host()
     }
 }
 

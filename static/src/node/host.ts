@@ -1,0 +1,138 @@
+// The gateway in Node: the same WASM as in the browser, with PGlite in this process.
+//
+//   const host = await createHost({ dataDir: './data' });
+//   const response = await host.handle(new Request('http://localhost/rest/v1/todos'));
+import { readFileSync } from 'node:fs';
+import type { PGlite } from '@electric-sql/pglite';
+import { instantiate as instantiateDatabase, type Database, type Options, type Session } from 'glue:database';
+import databaseWasm from '../../generated/database/database_bg.wasm';
+import gatewayWasm from '../../generated/gateway/gateway_bg.wasm';
+import { openPostgres } from '../database/postgres.ts';
+import { Supervised } from '../wasm/instance.ts';
+import { openDirectory } from './directory.ts';
+
+/** A project's keys; the two JWTs are what the publishable and the secret key stand for. */
+export interface Keys {
+  publishable: string;
+  secret: string;
+  anon: string;
+  service_role: string;
+  jwt_secret: string;
+}
+
+export interface HostOptions {
+  /** A database that is open already; it stays open when the host closes. */
+  pglite?: PGlite;
+  /** Where a database is kept; made if it is not there. Without it and `pglite`, memory. */
+  dataDir?: string;
+  /** Settings under PostgREST's names, as its configuration file has them: lists by commas, an empty text unsets. */
+  config?: Record<string, string>;
+  /** The text of a PostgREST configuration file; `config` comes on top of it. */
+  configText?: string;
+  /** Whether Supabase's roles and schemas are made first; yes, unless told otherwise. */
+  migrate?: boolean;
+  /** SQL that follows every reset of the session. */
+  baseline?: string;
+}
+
+export interface Host {
+  /** Answers a request; never rejects. */
+  handle(request: Request): Promise<Response>;
+  /** The project's keys, once its database is open; `undefined` where it has none, as without migrations. */
+  keys(): Promise<Keys | undefined>;
+  /** Makes the next request panic, for tests. */
+  fault(): Promise<void>;
+  /** Says goodbye, writes what is not written, closes the database. */
+  close(): Promise<void>;
+}
+
+const project = 'default';
+
+const modules = new Map<string, WebAssembly.Module>();
+
+function compiled(name: string): WebAssembly.Module {
+  let module = modules.get(name);
+  if (!module) {
+    module = new WebAssembly.Module(readFileSync(new URL(name, import.meta.url)));
+    modules.set(name, module);
+  }
+  return module;
+}
+
+/** Opens the database and starts the gateway before it. Rejects with what a person can read. */
+export async function createHost(options: HostOptions = {}): Promise<Host> {
+  const { pglite, storage, release } = await open(options);
+  const database = serve(pglite, {
+    build: GATEWAY_VERSION,
+    life: '',
+    storage,
+    baseline: options.baseline ?? '',
+    migrate: options.migrate ?? true,
+  });
+  const gateway: Supervised = new Supervised({
+    module: async () => compiled(gatewayWasm),
+    prepare: async () => ({
+      options: { build: GATEWAY_VERSION, config: options.config ?? {}, config_text: options.configText ?? '' },
+      release: () => undefined,
+    }),
+    wantPort(wanted) {
+      if (wanted !== project) return;
+      const { port1, port2 } = new MessageChannel();
+      database.serve(port2);
+      void gateway.attach(wanted, port1);
+    },
+  });
+  try {
+    // Settings are read when the instance is made: what is wrong with them is said now.
+    await gateway.warm();
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return {
+    handle: async (request) => (await gateway.handle(request, false)) ?? notFound(),
+    async keys() {
+      const keys = await gateway.call((instance) => instance.keys(project));
+      return keys === undefined ? undefined : (JSON.parse(keys) as Keys);
+    },
+    fault: () => gateway.call((instance) => instance.fault()),
+    async close() {
+      await gateway.close();
+      database.free();
+      await release();
+    },
+  };
+}
+
+/** What a static host would say of a path that is not the gateway's. */
+function notFound(): Response {
+  const body = { code: 'GW404', message: 'Nothing is here: the API is under /rest/v1.', details: null, hint: null };
+  return Response.json(body, { status: 404, headers: { 'access-control-allow-origin': '*' } });
+}
+
+interface Open {
+  pglite: PGlite;
+  storage: 'memory' | 'directory';
+  release(): Promise<void>;
+}
+
+async function open({ pglite, dataDir }: HostOptions): Promise<Open> {
+  if (pglite) return { pglite, storage: 'memory', release: async () => undefined };
+  if (dataDir !== undefined) return { ...(await openDirectory(dataDir)), storage: 'directory' };
+  const memory = await openPostgres({ dataDir: 'memory://' });
+  return { pglite: memory, storage: 'memory', release: () => memory.close() };
+}
+
+/** The same queue as in the browser's database worker, before a session of this process. */
+function serve(pglite: PGlite, options: Options): Database {
+  const session: Session = {
+    exec: (messages) => pglite.execProtocolRawSync(messages),
+    // A folder's files are written by the operating system; there is nothing to carry over.
+    wrote: () => false,
+    sync: async () => undefined,
+    broken: (text) => console.error(`[database] ${text}`),
+  };
+  const glue = instantiateDatabase({ queueMicrotask });
+  glue.initSync({ module: compiled(databaseWasm) });
+  return new glue.Database(session, options);
+}

@@ -1,0 +1,107 @@
+// `cargo xtask serve`: a Supabase API on a port, without a browser and without Docker.
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { createHost } from './host.ts';
+import { httpServer } from './http.ts';
+
+const usage = `cargo xtask serve [--port 54321] [--host 127.0.0.1] [--data DIR] [--config FILE]
+
+  --port    where it listens; 0 takes any free port
+  --host    the address it listens on; 0.0.0.0 lets other machines in
+  --data    the folder of the database, made if it is not there; without it the database is in memory
+  --config  a PostgREST configuration file (db-schemas = "public", …)`;
+
+/** What went wrong, for a person: no stack. */
+class Stop extends Error {}
+
+async function main(): Promise<void> {
+  const { port, host: address, data, config } = read(process.argv.slice(2));
+  const begin = performance.now();
+  const host = await createHost({
+    ...(data !== undefined && { dataDir: path.resolve(data) }),
+    ...(config !== undefined && { configText: text(config) }),
+  });
+  const server = httpServer((request) => host.handle(request));
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, address, resolve);
+    });
+  } catch (error) {
+    await host.close();
+    throw listening(error, port, address);
+  }
+  const keys = await host.keys();
+  const bound = server.address();
+  const url = `http://${address}:${typeof bound === 'object' && bound ? bound.port : port}`;
+  const lines: [string, string | undefined][] = [
+    ['API URL', url],
+    ['REST URL', `${url}/rest/v1`],
+    ['Publishable key', keys?.publishable],
+    ['Secret key', keys?.secret],
+    ['anon key', keys?.anon],
+    ['service_role key', keys?.service_role],
+    ['JWT secret', keys?.jwt_secret],
+    ['Database', data === undefined ? 'in memory: gone when this ends' : path.resolve(data)],
+  ];
+  for (const [name, value] of lines) if (value !== undefined) console.log(`${name.padStart(16)}: ${value}`);
+  console.log(`\nReady in ${((performance.now() - begin) / 1000).toFixed(1)} s. Ctrl-C ends it.`);
+
+  const stop = () => {
+    process.once('SIGINT', () => process.exit(130));
+    console.log('\nFinishing what is under way; Ctrl-C again ends it at once.');
+    const patience = setTimeout(() => server.closeAllConnections(), 10_000);
+    server.close(() => {
+      clearTimeout(patience);
+      host.close().then(() => process.exit(0), fail);
+    });
+    server.closeIdleConnections();
+  };
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+}
+
+function read(args: string[]): { port: number; host: string; data?: string | undefined; config?: string | undefined } {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args,
+      options: { port: { type: 'string' }, host: { type: 'string' }, data: { type: 'string' }, config: { type: 'string' }, help: { type: 'boolean' } },
+    }));
+  } catch (error) {
+    throw new Stop(`${(error as Error).message}\n\n${usage}`);
+  }
+  if (values.help) {
+    console.log(usage);
+    process.exit(0);
+  }
+  const port = Number(values.port ?? '54321');
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Stop(`--port ${values.port} is no port: use a number from 0 to 65535.`);
+  return { port, host: values.host ?? '127.0.0.1', data: values.data, config: values.config };
+}
+
+function text(file: string): string {
+  if (!existsSync(file)) throw new Stop(`--config ${file}: there is no such file.`);
+  return readFileSync(file, 'utf8');
+}
+
+function listening(error: unknown, port: number, address: string): unknown {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EADDRINUSE':
+      return new Stop(`Port ${port} is in use: stop what uses it, or choose another one with --port (0 takes any).`);
+    case 'EACCES':
+      return new Stop(`Port ${port} needs more rights: choose one above 1023 with --port.`);
+    case 'EADDRNOTAVAIL':
+      return new Stop(`This machine has no address ${address}: use --host 127.0.0.1 or 0.0.0.0.`);
+    default:
+      return error;
+  }
+}
+
+function fail(error: unknown): never {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}
+
+main().catch(fail);
