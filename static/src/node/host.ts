@@ -106,7 +106,7 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
 
 /** What a static host would say of a path that is not the gateway's. */
 function notFound(): Response {
-  const body = { code: 'GW404', message: 'Nothing is here: the API is under /rest/v1.', details: null, hint: null };
+  const body = { code: 'GW404', message: 'No API has this path.', details: null, hint: null };
   return Response.json(body, { status: 404, headers: { 'access-control-allow-origin': '*' } });
 }
 
