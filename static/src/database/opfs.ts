@@ -91,11 +91,11 @@ async function checkWhole(directory: FileSystemDirectoryHandle): Promise<void> {
   const text = await read(directory, stateFile);
   const lines = text?.split('\n') ?? [];
   let tree = parsed(lines[0]);
+  const restored = !tree;
   if (!tree) {
     const copy = await read(directory, copyFile);
     tree = parsed(copy);
     if (!tree || copy === undefined) throw new Error('The table of its files is damaged, and the copy of it too.');
-    await replace(directory, stateFile, copy);
   } else {
     // The last entry may have been cut short; what it would have said had not happened yet.
     const last = lines.length - 1;
@@ -106,8 +106,10 @@ async function checkWhole(directory: FileSystemDirectoryHandle): Promise<void> {
   if (!data) throw new Error('Its files are gone.');
   const present = new Set<string>();
   for await (const key of data.keys()) present.add(key);
-  const missing = backing(tree.root).filter((file) => !present.has(file)).length;
-  if (missing > 0) throw new Error(`${missing} of its files are gone.`);
+  // Behind a journal the table is out of date: files it names may rightly be gone.
+  const lost = lines.slice(1).some((line) => line !== '') && !restored ? [] : [...backing(tree.root), ...tree.pool].filter((file) => !present.has(file));
+  if (lost.length > 0) throw new Error(`${lost.length} of its files are gone.`);
+  if (restored) await replace(directory, stateFile, JSON.stringify(tree));
 }
 
 function backing(directory: Directory): string[] {
