@@ -35,9 +35,6 @@ pub(super) fn of(context: Context<'_>, request: &RestRequest, plan: &Plan) -> Tr
         Plan::Call(plan) => plan.routine.settings.as_slice(),
         Plan::Read(_) | Plan::Mutate(_) | Plan::Allow(_) => &[],
     };
-    let hoisted = of_routine
-        .iter()
-        .filter(|(name, _)| config.db_hoisted_tx_settings.contains(name));
 
     let mut settings = Settings::default();
     if let Some(authenticator) = &config.db_authenticator {
@@ -62,14 +59,15 @@ pub(super) fn of(context: Context<'_>, request: &RestRequest, plan: &Plan) -> Tr
     if let Some(timezone) = &request.preferences.timezone {
         settings.set("timezone", timezone);
     }
-    for (name, value) in hoisted.clone().filter(|(name, _)| name != ISOLATION) {
+    for (name, value) in of_routine.iter().filter(|(name, _)| name != ISOLATION) {
         settings.set(name, value);
     }
     for (name, value) in &config.app_settings {
         settings.set(name, value);
     }
 
-    let isolation = hoisted
+    let isolation = of_routine
+        .iter()
         .chain(of_role)
         .find(|(name, _)| name == ISOLATION)
         .and_then(|(_, level)| Isolation::named(level));

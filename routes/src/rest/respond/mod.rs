@@ -230,6 +230,7 @@ fn finish(draft: Draft, method: &Method) -> Response<Body> {
     } = draft;
     let bodiless = *method == Method::HEAD
         || status == StatusCode::NO_CONTENT
+        || status == StatusCode::RESET_CONTENT
         || status == StatusCode::NOT_MODIFIED;
     let body = if bodiless { Body::Empty } else { body };
     let length = match &body {

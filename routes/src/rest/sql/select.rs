@@ -87,10 +87,14 @@ fn columns(writer: &mut Writer, node: &ReadNode, rows: &QualifiedName) -> Vec<us
             }
         }
     }
-    // The rows of an embed that shows nothing are still looked for: a row without columns would
-    // be taken for none.
-    if list.length == 0 && node.embed.is_some() {
-        writer.raw("1");
+    if list.length == 0 {
+        match &node.embed {
+            // Rows that show nothing are still looked for, and one without columns passes for none.
+            Some(_) => _ = writer.raw("1"),
+            // `select=` is as good as no `select`.
+            None if node.children.is_empty() => _ = writer.column(rows, "*"),
+            None => {}
+        }
     }
     list.grouping
 }
