@@ -85,6 +85,11 @@ async function extensions(statements) {
   );
 }
 
+/** The fixture's own last word. It is left out: see `dump`. */
+function analyzesAll({ sql }) {
+  return /^\s*ANALYZE;\s*$/i.test(sql);
+}
+
 function writesFile({ sql }) {
   return /^\s*(?:--.*\n\s*)*copy\b[\s\S]*\bto\s+'\//i.test(sql);
 }
@@ -109,9 +114,11 @@ async function dump(statements) {
   if (fs.existsSync(file)) return fs.readFileSync(file);
 
   const database = await PGlite.create({ extensions: await extensions(statements) });
-  for (const statement of statements) await run(database, statement);
+  for (const statement of statements.filter((statement) => !analyzesAll(statement))) await run(database, statement);
   await database.exec('RESET ALL');
-  await database.exec('VACUUM ANALYZE');
+  // PostgREST's suite analyzes these two and no other: the rows that its cases expect of an estimate, and their order
+  // where nothing orders them, are those of plans without statistics.
+  await database.exec('ANALYZE test.items, test.child_entities');
   const bytes = new Uint8Array(await (await database.dumpDataDir('none')).arrayBuffer());
   await database.close();
 

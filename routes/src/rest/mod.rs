@@ -7,7 +7,10 @@
 use bytes::Bytes;
 use http::{Response, request::Parts};
 
-use crate::{ApiError, Body, World, config::Config, identity::Identity, schema::SchemaCache};
+use crate::{
+    ApiError, Body, World, config::Config, identity::Identity, schema::SchemaCache,
+    world::Timestamp,
+};
 
 #[cfg(test)]
 mod fixture;
@@ -34,6 +37,8 @@ pub struct Context<'a> {
     pub config: &'a Config,
     pub cache: &'a SchemaCache,
     pub identity: &'a Identity,
+    /// When it began to find out who asks.
+    pub arrived: Timestamp,
 }
 
 /// Answers a request whose path behind the API's prefix is `path` (`/todos`, still encoded).
@@ -45,7 +50,7 @@ pub async fn handle<W: World>(
     body: Bytes,
 ) -> Result<Response<Body>, ApiError> {
     let Context { config, cache, .. } = context;
-    let mut timing = Timing::start(world);
+    let mut timing = Timing::start(world, context.arrived);
     let mut request = RestRequest::parse(parts, body, path, config)?;
     request
         .preferences

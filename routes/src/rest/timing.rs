@@ -9,6 +9,7 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// When each stage ended.
 #[derive(Debug)]
 pub(super) struct Timing {
+    arrived: Timestamp,
     started: Timestamp,
     parsed: Timestamp,
     planned: Timestamp,
@@ -16,9 +17,10 @@ pub(super) struct Timing {
 }
 
 impl Timing {
-    pub(super) fn start(world: &impl World) -> Self {
+    pub(super) fn start(world: &impl World, arrived: Timestamp) -> Self {
         let started = world.now();
         Self {
+            arrived,
             started,
             parsed: started,
             planned: started,
@@ -41,6 +43,7 @@ impl Timing {
     /// Adds the header. The world's clock counts whole milliseconds.
     pub(super) fn show(&self, world: &impl World, response: &mut Response<Body>) {
         let stages = [
+            ("jwt", self.arrived, self.started),
             ("parse", self.started, self.parsed),
             ("plan", self.parsed, self.planned),
             ("transaction", self.planned, self.ran),

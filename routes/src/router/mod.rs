@@ -141,7 +141,8 @@ impl<W: World + 'static> Router<W> {
     ) -> Result<Response<Body>, ApiError> {
         let project = self.project(name).await?;
         let (head, body) = request.into_parts();
-        let identity = project.identify(&head.headers, self.world().now())?;
+        let arrived = self.world().now();
+        let identity = project.identify(&head.headers, arrived)?;
         let body = body.collect(project.config.max_body_bytes).await?;
         if mentions_timezone(&head.headers) {
             let loaded = schema::load_timezones(self.world(), name, &project.schema).await;
@@ -152,6 +153,7 @@ impl<W: World + 'static> Router<W> {
             config: &project.config,
             cache: &project.schema,
             identity: &identity,
+            arrived,
         };
         rest::handle(self.world(), context, &head, path, body).await
     }

@@ -110,6 +110,8 @@ fn similar(
     let relationships = &catalog.cache.relationships;
     let key = (QualifiedName::new(schema, origin), schema.to_owned());
     match relationships.get(&key) {
+        // A table that is there and has no relationships was not mistaken for another.
+        None if catalog.cache.tables.contains_key(&key.0) => None,
         None => {
             let parents = relationships
                 .keys()

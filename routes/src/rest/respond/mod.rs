@@ -141,9 +141,11 @@ fn mutation(plan: &MutatePlan, request: &RestRequest, outcome: Outcome) -> Draft
             }
             let range = range::unranged(None, counted);
             put(&mut headers, header::CONTENT_RANGE, &range);
+            // Nothing was new: not a row, or updates only.
             let merged = preferences.resolution == Some(Resolution::MergeDuplicates);
             let status = match outcome.inserted() {
-                Some(..=0) if merged => StatusCode::OK,
+                Some(1..) => StatusCode::CREATED,
+                Some(_) | None if merged => StatusCode::OK,
                 Some(_) | None => StatusCode::CREATED,
             };
             let honoured = Preferences {

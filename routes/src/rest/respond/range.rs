@@ -50,15 +50,13 @@ impl Page {
     }
 }
 
-/// The total of a read: counted, guessed by the planner, or guessed where counting stopped at the
-/// most rows that an answer has.
+/// The total of a read: counted, guessed by the planner, or the larger of the two where there are
+/// more rows than an answer may have. Without such a limit the guess counts wherever there are rows.
 pub(super) fn total(outcome: &Outcome, count: Option<Count>, max_rows: Option<u64>) -> Option<u64> {
     let counted = outcome.total();
     match count {
         Some(Count::Planned) => outcome.estimate,
-        Some(Count::Estimated) if max_rows.is_some_and(|most| counted > Some(most)) => {
-            counted.max(outcome.estimate)
-        }
+        Some(Count::Estimated) if counted > max_rows => counted.max(outcome.estimate),
         None | Some(Count::Exact | Count::Estimated) => counted,
     }
 }
