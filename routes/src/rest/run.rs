@@ -350,3 +350,6 @@ impl RunError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

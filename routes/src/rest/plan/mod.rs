@@ -28,6 +28,9 @@ pub mod read;
 mod shape;
 pub mod spread;
 
+#[cfg(test)]
+mod tests;
+
 pub use call::{Arguments, CallPlan};
 pub use error::PlanError;
 pub use mutate::{MutatePlan, Mutation};

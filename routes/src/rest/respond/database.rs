@@ -125,3 +125,90 @@ fn unreadable(details: String, hint: &str) -> ApiError {
     .details(details)
     .hint(hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(sqlstate: &str, message: &str, detail: Option<&str>) -> PgError {
+        PgError {
+            sqlstate: sqlstate.to_owned(),
+            message: message.to_owned(),
+            detail: detail.map(str::to_owned),
+            ..PgError::default()
+        }
+    }
+
+    #[test]
+    fn states_have_a_status() {
+        for (sqlstate, message, anonymous, authenticated) in [
+            ("42501", "permission denied", 401, 403),
+            ("42P01", "no table", 404, 404),
+            ("42883", "no function", 404, 404),
+            ("42883", "function xmlagg(text) does not exist", 406, 406),
+            ("23505", "twice", 409, 409),
+            ("23503", "nowhere", 409, 409),
+            ("23502", "null", 400, 400),
+            ("25006", "read-only", 405, 405),
+            ("21000", "two rows", 500, 500),
+            ("21000", "DELETE requires a WHERE clause", 400, 400),
+            ("22023", "role \"x\" does not exist", 401, 401),
+            ("22023", "something else", 400, 400),
+            ("22P02", "no number", 400, 400),
+            ("P0001", "raised", 400, 400),
+            ("P0002", "no data", 500, 500),
+            ("54001", "stack depth", 500, 500),
+            ("53400", "limit", 500, 500),
+            ("53300", "connections", 503, 503),
+            ("PT402", "pay", 402, 402),
+            ("PTabc", "what", 500, 500),
+            ("", "nothing", 400, 400),
+        ] {
+            let of = |authenticated| {
+                let answer = database_error(&error(sqlstate, message, None), authenticated);
+                let asks = answer.headers.contains_key(header::WWW_AUTHENTICATE);
+                assert_eq!(
+                    asks,
+                    answer.status == StatusCode::UNAUTHORIZED,
+                    "{sqlstate}"
+                );
+                answer.status.as_u16()
+            };
+            assert_eq!(
+                (of(false), of(true)),
+                (anonymous, authenticated),
+                "{sqlstate}"
+            );
+        }
+    }
+
+    #[test]
+    fn functions_may_decide_the_response() {
+        let answer = |message, detail| database_error(&error("PGRST", message, detail), true);
+        let message = r#"{"code": "123", "message": "ABC", "details": "DEF", "hint": "XYZ"}"#;
+        let detail = r#"{"status": 332, "headers": {"X-Header": "str"}}"#;
+        let decided = answer(message, Some(detail));
+        assert_eq!(
+            (decided.status.as_u16(), decided.code.as_str()),
+            (332, "123")
+        );
+        assert_eq!(decided.headers["x-header"], "str");
+        for (message, detail, details) in [
+            (
+                "INVALID",
+                Some(detail),
+                "Invalid JSON value for MESSAGE: 'INVALID'",
+            ),
+            (
+                message,
+                Some("INVALID"),
+                "Invalid JSON value for DETAIL: 'INVALID'",
+            ),
+            (message, None, "DETAIL is missing in the RAISE statement"),
+        ] {
+            let unreadable = answer(message, detail);
+            assert_eq!(unreadable.code, "PGRST121");
+            assert_eq!(unreadable.details, Some(Value::from(details)));
+        }
+    }
+}

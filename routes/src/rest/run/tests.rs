@@ -1,0 +1,264 @@
+//! The messages of a transaction, and what becomes of its answers.
+
+use std::{cell::RefCell, collections::VecDeque};
+
+use bytes::BufMut as _;
+use expect_test::{Expect, expect};
+use futures::{executor::block_on, stream};
+
+use super::*;
+use crate::{
+    rest::sql::Statement,
+    world::{Answer, Timestamp},
+};
+
+/// A world whose database says what it was told to, in chunks of any size.
+#[derive(Default)]
+struct Told {
+    answers: RefCell<VecDeque<Vec<u8>>>,
+    asked: RefCell<Vec<Exchange>>,
+}
+
+impl World for Told {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
+    fn random(&self, _buffer: &mut [u8]) {}
+
+    async fn exchange(&self, _project: &str, exchange: Exchange) -> Result<Answer, Unavailable> {
+        self.asked.borrow_mut().push(exchange);
+        let answer = self.answers.borrow_mut().pop_front().unwrap();
+        let chunks: Vec<_> = answer
+            .chunks(1000)
+            .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
+            .collect();
+        Ok(Answer {
+            chunks: Box::pin(stream::iter(chunks)),
+            transaction: world::Transaction(7),
+        })
+    }
+}
+
+fn transaction(end: End) -> Transaction {
+    Transaction {
+        settings: vec![("role".to_owned(), "anon".to_owned())],
+        pre_request: None,
+        read_only: end == End::Commit,
+        isolation: None,
+        end,
+    }
+}
+
+fn script() -> Script {
+    Script {
+        main: Statement {
+            sql: "MAIN".to_owned(),
+            parameters: Vec::new(),
+        },
+        estimate: None,
+    }
+}
+
+/// The statements and ends of an exchange, one a line.
+fn listed(messages: &[u8]) -> String {
+    let mut lines = Vec::new();
+    let mut rest = messages;
+    while let [tag, a, b, c, d, after @ ..] = rest {
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize - 4;
+        let text = |bytes: &[u8]| {
+            let text = bytes.split(|byte| *byte == 0).find(|text| !text.is_empty());
+            String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
+        };
+        match tag {
+            b'P' => lines.push(text(&after[..length])),
+            b'Q' => lines.push(format!("simple {}", text(&after[..length]))),
+            b'S' => lines.push("sync".to_owned()),
+            _ => {}
+        }
+        rest = &after[length..];
+    }
+    lines.join("; ")
+}
+
+fn check(transaction: &Transaction, script: &Script, expected: Expect) {
+    let (messages, main) = pipeline(script, transaction).unwrap();
+    expected.assert_eq(&format!("{main}: {}", listed(&messages)));
+}
+
+#[test]
+fn transactions_begin_and_end() {
+    check(
+        &transaction(End::Commit),
+        &script(),
+        expect!["1: SELECT set_config($1, $2, true); MAIN; sync"],
+    );
+    check(
+        &transaction(End::Rollback),
+        &script(),
+        expect![
+            "2: BEGIN; SELECT set_config($1, $2, true); MAIN; SET CONSTRAINTS ALL IMMEDIATE; sync; simple ROLLBACK"
+        ],
+    );
+    check(
+        &transaction(End::Verdict),
+        &script(),
+        expect!["2: BEGIN; SELECT set_config($1, $2, true); MAIN; sync"],
+    );
+    check(
+        &Transaction {
+            isolation: Some(Isolation::Serializable),
+            pre_request: Some("api.check".to_owned()),
+            ..transaction(End::Commit)
+        },
+        &Script {
+            estimate: Some(Statement {
+                sql: "ESTIMATE".to_owned(),
+                parameters: Vec::new(),
+            }),
+            ..script()
+        },
+        expect![[
+            r#"3: BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT set_config($1, $2, true); SELECT "api"."check"(); MAIN; ESTIMATE; COMMIT; sync"#
+        ]],
+    );
+}
+
+fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![tag];
+    bytes.put_u32(u32::try_from(body.len() + 4).unwrap());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn complete() -> Vec<u8> {
+    message(b'C', b"SELECT 1\0")
+}
+
+fn ready(status: u8) -> Vec<u8> {
+    message(b'Z', &[status])
+}
+
+fn failure(sqlstate: &str) -> Vec<u8> {
+    message(
+        b'E',
+        format!("SERROR\0VERROR\0C{sqlstate}\0Mno\0\0").as_bytes(),
+    )
+}
+
+/// The seven columns of an answer: this many rows, this body.
+fn answer(page: &str, body: &str) -> Vec<u8> {
+    let mut description = Vec::new();
+    description.put_u16(7);
+    for _ in 0..7 {
+        description.extend_from_slice(b"x\0");
+        description.extend_from_slice(&[0; 6]);
+        description.put_u32(25);
+        description.extend_from_slice(&[255; 6]);
+        description.put_u16(0);
+    }
+    let mut row = Vec::new();
+    row.put_u16(7);
+    for value in [None, Some(page), None, None, None, None, Some(body)] {
+        match value {
+            Some(value) => {
+                row.put_u32(u32::try_from(value.len()).unwrap());
+                row.extend_from_slice(value.as_bytes());
+            }
+            None => row.put_i32(-1),
+        }
+    }
+    [message(b'T', &description), message(b'D', &row), complete()].concat()
+}
+
+/// Runs the script in a world that answers so; `good` is the verdict.
+fn outcome(end: End, answers: &[Vec<u8>], good: bool) -> (Told, Result<(u64, Body), String>) {
+    let told = Told::default();
+    told.answers.borrow_mut().extend(answers.iter().cloned());
+    let transaction = transaction(end);
+    let verdict = |_: &Outcome| {
+        if good {
+            Ok(())
+        } else {
+            Err(RunError::Unavailable(Unavailable::Busy))
+        }
+    };
+    let streams = end == End::Commit;
+    let script = script();
+    let ran = run(&told, "default", &script, &transaction, streams, verdict);
+    let result = block_on(ran)
+        .map(|outcome| (outcome.page(), outcome.body))
+        .map_err(|error| error.into_api_error(true).code);
+    (told, result)
+}
+
+#[test]
+fn small_bodies_come_whole_and_large_ones_stream() {
+    let said = |body: &str| [complete(), answer("2", body), ready(b'I')].concat();
+    let (_, small) = outcome(End::Commit, &[said("[1, 2]")], true);
+    assert!(matches!(small, Ok((2, Body::Full(bytes))) if bytes == "[1, 2]"));
+
+    let large = "x".repeat(STREAMED + 1);
+    let (_, streamed) = outcome(End::Commit, &[said(&large)], true);
+    let Ok((2, body @ Body::Stream(_))) = streamed else {
+        panic!("a stream");
+    };
+    assert_eq!(block_on(body.collect(usize::MAX)).unwrap(), large);
+}
+
+#[test]
+fn an_error_after_small_rows_is_the_answer() {
+    let said = [
+        complete(),
+        answer("1", "[1]"),
+        failure("23505"),
+        ready(b'I'),
+    ]
+    .concat();
+    let (_, result) = outcome(End::Commit, &[said], true);
+    assert_eq!(result.unwrap_err(), "23505");
+}
+
+#[test]
+fn the_verdict_ends_the_transaction() {
+    let begun = [complete(), complete()].concat();
+    let held = [begun.clone(), answer("1", "[1]"), ready(b'T')].concat();
+    let ended = [complete(), ready(b'I')].concat();
+    let last = |told: &Told| {
+        let asked = told.asked.borrow();
+        let last = asked.last().unwrap();
+        let continued = last.transaction == Some(world::Transaction(7)) && !last.hold;
+        (listed(&last.messages), continued)
+    };
+
+    let (told, good) = outcome(End::Verdict, &[held.clone(), ended.clone()], true);
+    assert!(told.asked.borrow()[0].hold);
+    assert!(matches!(good, Ok((1, _))));
+    assert_eq!(last(&told), ("simple COMMIT".to_owned(), true));
+
+    let (told, bad) = outcome(End::Verdict, &[held.clone(), ended.clone()], false);
+    assert_eq!(bad.unwrap_err(), "PGRST003");
+    assert_eq!(last(&told), ("simple ROLLBACK".to_owned(), true));
+
+    // What a deferred constraint says at the commit is the answer.
+    let refused = [failure("23503"), ready(b'I')].concat();
+    let (_, late) = outcome(End::Verdict, &[held, refused], true);
+    assert_eq!(late.unwrap_err(), "23503");
+
+    let failed = [begun, failure("42501"), ready(b'E')].concat();
+    let (told, early) = outcome(End::Verdict, &[failed, ended], true);
+    assert_eq!(early.unwrap_err(), "42501");
+    assert_eq!(last(&told).0, "simple ROLLBACK");
+}
+
+#[test]
+fn bytes_come_as_hexadecimal() {
+    assert_eq!(unhex(b"\\x00ff1a"), &b"\x00\xff\x1a"[..]);
+    assert_eq!(unhex(b"\\x"), &b""[..]);
+}
+
+#[test]
+fn plans_tell_their_rows() {
+    assert_eq!(planned_rows(r#"[{"Plan": {"Plan Rows": 12}}]"#), Some(12));
+    assert_eq!(planned_rows("no plan"), None);
+}
