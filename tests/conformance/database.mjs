@@ -46,6 +46,8 @@ export async function openCorpusDatabase(meta) {
   const database = await PGlite.create({
     extensions: await extensions(statements),
     loadDataDir: new Blob([await dump(statements)]),
+    // Deeper than this JavaScript's own stack may end first, and a session does not survive that.
+    startParams: [...PGlite.defaultStartParams, '-c', 'max_stack_depth=400kB'],
   });
   await database.exec('SET search_path = public, test');
   // The dump holds the data directory alone: what a statement wrote elsewhere is written again.
