@@ -59,7 +59,7 @@ test('data and keys survive a reload and a restart of the browser', async (t) =>
   const first = await launch({ profile });
   let gateway = await openGateway(first, { storage: 'auto', server });
   const { keys } = gateway;
-  assert.ok(['opfs', 'indexeddb'].includes(gateway.status.storage), gateway.status.storage);
+  assert.ok(['opfs', 'indexeddb'].includes(gateway.status.storage.kind), gateway.status.storage.kind);
   await gateway.sql(`${table} insert into ledger values (1, 'before the reload')`);
   await gateway.page.reload();
   await untilReady(gateway.page);
@@ -108,7 +108,7 @@ test('two tabs share one database, and the second survives the first', async (t)
   assert.equal(await read(other), '200 [{"text":"by the first"}]');
   const write = (page, id, text) => page.evaluate(async ([key, id, text]) => (await fetch('/rest/v1/ledger', { method: 'POST', headers: { apikey: key, 'content-type': 'application/json' }, body: JSON.stringify({ id, text }) })).status, [gateway.keys.publishable, id, text]);
   assert.equal(await write(other, 2, 'by the second'), 201);
-  assert.equal(await read(gateway.page), '200 [{"text":"by the first"},\n {"text":"by the second"}]');
+  assert.equal(await read(gateway.page), '200 [{"text":"by the first"}, \n {"text":"by the second"}]');
 
   // The owner goes while reads are in flight: each is answered, by the next owner or by a 503 that says when to come back.
   const inFlight = other.evaluate((key) => Promise.all(Array.from({ length: 20 }, async () => {
@@ -121,7 +121,7 @@ test('two tabs share one database, and the second survives the first', async (t)
     assert.ok(status === 200 || (status === 503 && retryAfter !== null), `${status}, Retry-After ${retryAfter}`);
   }
   await untilReady(other);
-  assert.equal(await read(other), '200 [{"text":"by the first"},\n {"text":"by the second"}]');
+  assert.equal(await read(other), '200 [{"text":"by the first"}, \n {"text":"by the second"}]');
   assert.equal(await write(other, 3, 'after the first went'), 201);
 });
 
@@ -129,6 +129,7 @@ test('without any tab that owns the database, a request is told so and when to c
   const browser = await launch();
   t.after(() => browser.close());
   const gateway = await openGateway(browser);
+  await gateway.sql(table);
   // A client of the worker that is no gateway page: it can fetch, and owns nothing.
   const bare = await browser.newPage();
   await bare.goto(`${gateway.url}/manifest.json`).catch(() => undefined);
