@@ -46,6 +46,7 @@ pub async fn read(world: &impl World, project: &Project) -> Result<Response<Body
         "owner": host.as_ref().and_then(|host| host.owner.as_deref()),
         "storage": host.as_ref().map(|host| json!({"kind": host.storage, "durable": host.durable})),
         "database_size": size,
+        "memory": {"wasm": world.memory()},
         "postgres_version": row.text(1),
         "keys": project.keys,
     });

@@ -111,6 +111,11 @@ pub trait World {
     fn host(&self, _project: &str) -> Option<Host> {
         None
     }
+
+    /// Bytes of memory that the gateway itself takes, where that is known.
+    fn memory(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Who has a database open, and where its files are.

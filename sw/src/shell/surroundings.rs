@@ -71,6 +71,13 @@ impl World for Surroundings {
     fn host(&self, project: &str) -> Option<Host> {
         self.link(project).host()
     }
+
+    fn memory(&self) -> Option<u64> {
+        const PAGE: u64 = 64 * 1024;
+        u64::try_from(core::arch::wasm32::memory_size(0))
+            .ok()
+            .map(|pages| pages * PAGE)
+    }
 }
 
 impl fmt::Debug for Surroundings {
