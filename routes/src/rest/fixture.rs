@@ -63,7 +63,7 @@ pub(crate) fn cache() -> SchemaCache {
             to_one: true,
         },
     );
-    for routine in [
+    for (oid, mut routine) in (1..).zip([
         routine("add", "a integer*,b integer*", scalar("integer"), false),
         routine(
             "add",
@@ -75,7 +75,8 @@ pub(crate) fn cache() -> SchemaCache {
         routine("echo", " json*", scalar("json"), false),
         routine("noise", "words text*...", scalar("text"), false),
         routine("quiet", "", ReturnType::Void, false),
-    ] {
+    ]) {
+        routine.oid = oid;
         let known = cache.routines.entry(routine.name.clone()).or_default();
         known.push(Rc::new(routine));
     }
@@ -247,6 +248,7 @@ fn routine(name: &str, parameters: &str, returns: ReturnType, returns_set: bool)
         })
         .collect();
     Routine {
+        oid: 0,
         name: qualified(name),
         description: None,
         has_variadic: parameters.iter().any(|parameter| parameter.variadic),

@@ -15,6 +15,7 @@ use crate::{
 #[cfg(test)]
 mod fixture;
 pub mod media;
+pub mod openapi;
 pub mod payload;
 pub mod plan;
 pub mod preferences;
@@ -80,7 +81,7 @@ pub async fn handle<W: World>(
     .map_err(|error: VerdictError| error.into_api_error(context.is_authenticated()))?;
     timing.ran(world);
 
-    let mut response = respond::respond(&plan, &request, outcome, config.db_max_rows)?;
+    let mut response = respond::respond(&plan, &request, outcome, cache, config)?;
     if config.server_timing_enabled {
         timing.show(world, &mut response);
     }

@@ -22,7 +22,7 @@ pub(super) fn of(context: Context<'_>, request: &RestRequest, plan: &Plan) -> Tr
         ..
     } = context;
     let read_only = match plan {
-        Plan::Read(_) | Plan::Allow(_) => true,
+        Plan::Read(_) | Plan::Describe(_) | Plan::Allow(_) => true,
         Plan::Mutate(_) => false,
         Plan::Call(plan) => plan.read_only,
     };
@@ -33,7 +33,7 @@ pub(super) fn of(context: Context<'_>, request: &RestRequest, plan: &Plan) -> Tr
         .unwrap_or_default();
     let of_routine = match plan {
         Plan::Call(plan) => plan.routine.settings.as_slice(),
-        Plan::Read(_) | Plan::Mutate(_) | Plan::Allow(_) => &[],
+        Plan::Read(_) | Plan::Mutate(_) | Plan::Describe(_) | Plan::Allow(_) => &[],
     };
 
     let mut settings = Settings::default();
@@ -85,7 +85,7 @@ pub(super) fn streams(plan: &Plan, transaction: &Transaction) -> bool {
     let rendition = match plan {
         Plan::Read(plan) => &plan.rendition,
         Plan::Call(plan) => &plan.rendition,
-        Plan::Mutate(_) | Plan::Allow(_) => return false,
+        Plan::Mutate(_) | Plan::Describe(_) | Plan::Allow(_) => return false,
     };
     // A custom renderer may give bytes, which come as hexadecimal text.
     let is_text = !matches!(rendition.renderer, Renderer::Custom { .. });

@@ -150,6 +150,7 @@ pub(super) struct ComputedFact {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct RoutineFact {
+    pub(super) oid: Oid,
     pub(super) schema: String,
     pub(super) name: String,
     pub(super) description: Option<String>,

@@ -141,6 +141,7 @@ SELECT json_build_object(
   ),
   'routines', (
     SELECT json_agg(json_build_array(
+      p.oid::int8,
       s.nspname,
       p.proname,
       described.description,

@@ -157,6 +157,8 @@ pub enum RelationshipKind {
 /// A function that may be called by RPC.
 #[derive(Debug, Clone)]
 pub struct Routine {
+    /// Which of its overloads it is, as the database tells them apart.
+    pub oid: u32,
     pub name: QualifiedName,
     pub description: Option<String>,
     pub parameters: Vec<Parameter>,

@@ -186,6 +186,7 @@ fn routine(fact: RoutineFact) -> Routine {
     };
     let parameters: Vec<_> = fact.parameters.into_iter().map(parameter).collect();
     Routine {
+        oid: fact.oid,
         name: QualifiedName::new(fact.schema, fact.name),
         description: fact.description,
         has_variadic: parameters.iter().any(|parameter| parameter.variadic),

@@ -2,7 +2,7 @@
 //!
 //! In the order of travel: `shape` hangs filters, orders and ranges on the tree of embeds, `embed`
 //! finds the relationship behind each, `read` resolves fields, `spread` lifts columns and
-//! aggregates into parents; `mutate`, `call` and `negotiate` add what their requests need.
+//! aggregates into parents; `mutate`, `call`, `describe` and `negotiate` add what their requests need.
 
 use std::{collections::BTreeSet, rc::Rc};
 
@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub mod call;
+mod describe;
 mod embed;
 pub mod error;
 pub mod field;
@@ -32,6 +33,7 @@ pub mod spread;
 mod tests;
 
 pub use call::{Arguments, CallPlan};
+pub use describe::DescribePlan;
 pub use error::PlanError;
 pub use mutate::{MutatePlan, Mutation};
 pub use negotiate::{Explain, Renderer, Rendition};
@@ -43,6 +45,7 @@ pub enum Plan {
     Read(ReadPlan),
     Mutate(MutatePlan),
     Call(CallPlan),
+    Describe(DescribePlan),
     /// OPTIONS: the methods that the resource allows.
     Allow(String),
 }
@@ -74,10 +77,7 @@ impl Catalog<'_> {
     }
 }
 
-/// Plans a request for a relation or a routine.
-///
-/// The root (`Resource::Root`) is described by OpenAPI and has no plan: it answers
-/// [`PlanError::NoPath`] here.
+/// Plans a request for a relation, a routine or the description of them all.
 pub fn plan(
     request: &RestRequest,
     cache: &SchemaCache,
@@ -119,6 +119,9 @@ pub fn plan(
         (Resource::Routine(name), Action::Info) => {
             let routine = call::find_for_options(catalog, name, &asked)?;
             Ok(Plan::Allow(allowed_on_routine(&routine)))
+        }
+        (Resource::Root, Action::Describe { .. }) => {
+            describe::plan(catalog, asked).map(Plan::Describe)
         }
         (Resource::Root, Action::Info) => Ok(Plan::Allow("OPTIONS,GET,HEAD".to_owned())),
         (Resource::Root | Resource::Relation(_) | Resource::Routine(_), _) => {

@@ -2,6 +2,7 @@
 
 mod error;
 mod range;
+mod server;
 mod target;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http::{HeaderMap, Method, header, request::Parts};
 
 pub use error::RequestError;
 pub use range::RequestedRange;
+pub use server::{Scheme, Server};
 pub use target::{Action, Resource};
 
 pub use super::payload::Payload;
@@ -39,6 +41,8 @@ pub struct RestRequest {
     pub range: RequestedRange,
     pub payload: Option<Payload>,
     pub method: Method,
+    /// Where clients reach the API.
+    pub server: Server,
     /// The path as Postgres sees it in `request.path`: `/todos`, `/rpc/f`.
     pub path: String,
     /// Lower-case names, in order, for `request.headers`; no cookies.
@@ -86,6 +90,7 @@ impl RestRequest {
             range,
             payload,
             method: parts.method.clone(),
+            server: Server::of(&parts.uri, path, config),
             path: path.to_owned(),
             headers: headers(&parts.headers),
             cookies: cookies(&parts.headers),

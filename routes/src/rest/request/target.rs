@@ -22,10 +22,16 @@ impl Resource {
     pub(super) fn parse(path: &str, config: &Config) -> Result<Self, RequestError> {
         let path = path.strip_prefix('/').unwrap_or(path);
         if path.is_empty() {
-            return match (config.openapi_mode, &config.db_root_spec) {
-                (OpenApiMode::Disabled, _) => Err(RequestError::RootDisabled),
-                (_, Some(routine)) => Ok(Self::Routine(routine.clone())),
-                (_, None) => Ok(Self::Root),
+            return match (&config.db_root_spec, config.openapi_mode) {
+                // The request's profile says in which schema it is.
+                (Some(routine), _) => {
+                    let name = routine.split_once('.').map_or(&**routine, |(_, name)| name);
+                    Ok(Self::Routine(name.to_owned()))
+                }
+                (None, OpenApiMode::Disabled) => Err(RequestError::RootDisabled),
+                (None, OpenApiMode::FollowPrivileges | OpenApiMode::IgnorePrivileges) => {
+                    Ok(Self::Root)
+                }
             };
         }
         let mut segments = path.split('/').map(decoded);

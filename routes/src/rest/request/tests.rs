@@ -248,7 +248,9 @@ fn the_root_can_be_a_function_or_off() {
         Ok(Resource::Routine("root".to_owned()))
     );
     assert_eq!(
-        root(&with(Disabled, Some("root"))),
-        Err(RequestError::RootDisabled)
+        root(&with(Disabled, Some("api.root"))),
+        Ok(Resource::Routine("root".to_owned()))
     );
+    assert_eq!(root(&with(Disabled, None)), Err(RequestError::RootDisabled));
+    assert_eq!(root(&with(FollowPrivileges, None)), Ok(Resource::Root));
 }

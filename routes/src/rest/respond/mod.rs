@@ -4,12 +4,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
 use super::{
-    plan::{CallPlan, MutatePlan, Mutation, Plan, ReadPlan},
+    media::MediaType,
+    openapi::{self, Visible},
+    plan::{CallPlan, DescribePlan, MutatePlan, Mutation, Plan, ReadPlan},
     preferences::{Preferences, Resolution, Return},
     request::{Action, RestRequest},
     run::Outcome,
 };
-use crate::{ApiError, Body};
+use crate::{ApiError, Body, config::Config, schema::SchemaCache};
 
 mod database;
 mod range;
@@ -31,19 +33,24 @@ struct Draft {
 
 /// Answers what was run.
 ///
-/// `max_rows` tells whether an estimated count was cut off. Bad `response.headers` and
+/// Bad `response.headers` and
 /// `response.status` are errors of the API's author: 500 PGRST111 and PGRST112.
 pub fn respond(
     plan: &Plan,
     request: &RestRequest,
     outcome: Outcome,
-    max_rows: Option<u64>,
+    cache: &SchemaCache,
+    config: &Config,
 ) -> Result<Response<Body>, ApiError> {
     let overrides = settings::Overrides::read(outcome.response_settings())?;
     let mut draft = match plan {
-        Plan::Read(plan) => read(plan, request, outcome, max_rows)?,
+        Plan::Read(plan) => read(plan, request, outcome, config.db_max_rows)?,
         Plan::Mutate(plan) => mutation(plan, request, outcome),
         Plan::Call(plan) => call(plan, request, outcome)?,
+        Plan::Describe(plan) => {
+            let draft = description(plan, request, outcome, cache, config)?;
+            return Ok(finish(draft, &request.method));
+        }
         Plan::Allow(methods) => return Ok(allow(methods)),
     };
     overrides.apply(&mut draft);
@@ -54,7 +61,9 @@ pub fn respond(
 pub fn nothing_run(plan: &Plan) -> Response<Body> {
     match plan {
         Plan::Allow(methods) => allow(methods),
-        Plan::Read(_) | Plan::Mutate(_) | Plan::Call(_) => Response::new(Body::Empty),
+        Plan::Read(_) | Plan::Mutate(_) | Plan::Call(_) | Plan::Describe(_) => {
+            Response::new(Body::Empty)
+        }
     }
 }
 
@@ -211,6 +220,29 @@ fn call(plan: &CallPlan, request: &RestRequest, outcome: Outcome) -> Result<Draf
     }
     typed(&mut headers, request, &content_type);
     page.draft(headers, outcome.body)
+}
+
+/// PostgREST gives it no other media type, whichever acceptable one was asked for.
+fn description(
+    plan: &DescribePlan,
+    request: &RestRequest,
+    outcome: Outcome,
+    cache: &SchemaCache,
+    config: &Config,
+) -> Result<Draft, ApiError> {
+    let visible = match outcome.body {
+        _ if !plan.follows_privileges => Visible::All,
+        Body::Full(json) => Visible::read(&json)?,
+        Body::Empty | Body::Stream(_) => Visible::read(&[])?,
+    };
+    let mut headers = HeaderMap::new();
+    typed(&mut headers, request, &MediaType::OpenApi.content_type());
+    let document = openapi::describe(cache, config, &plan.schema, &visible, &request.server);
+    Ok(Draft {
+        status: StatusCode::OK,
+        headers,
+        body: document.to_string().into(),
+    })
 }
 
 fn explained(request: &RestRequest, content_type: &str, outcome: Outcome) -> Draft {

@@ -81,7 +81,7 @@ fn rendition(plan: &Plan) -> Option<&Rendition> {
         Plan::Read(plan) => Some(&plan.rendition),
         Plan::Mutate(plan) => Some(&plan.rendition),
         Plan::Call(plan) => Some(&plan.rendition),
-        Plan::Allow(_) => None,
+        Plan::Describe(_) | Plan::Allow(_) => None,
     }
 }
 

@@ -7,13 +7,14 @@
 //! `response.status`, rows newly inserted, and the body last, so that a large one can be streamed.
 
 use super::{
-    plan::{CallPlan, Explain, MutatePlan, Plan, ReadPlan, Renderer, Rendition},
+    plan::{CallPlan, DescribePlan, Explain, MutatePlan, Plan, ReadPlan, Renderer, Rendition},
     preferences::Count,
 };
 
 mod body;
 mod call;
 mod condition;
+mod describe;
 mod mutate;
 mod payload;
 mod select;
@@ -67,6 +68,7 @@ pub fn script(plan: &Plan, max_rows: Option<u64>) -> Option<Script> {
         Plan::Read(plan) => Some(read(plan, max_rows)),
         Plan::Mutate(plan) => Some(alone(mutation(plan))),
         Plan::Call(plan) => Some(alone(call(plan))),
+        Plan::Describe(plan) => Some(alone(description(plan))),
         Plan::Allow(_) => None,
     }
 }
@@ -179,6 +181,16 @@ fn call(plan: &CallPlan) -> Statement {
     main.raw(" AS body FROM (");
     select::node(&mut main, &plan.tree);
     main.raw(") ").raw(ROWS);
+    main.finish()
+}
+
+fn description(plan: &DescribePlan) -> Statement {
+    let mut main = Writer::default();
+    main.raw("SELECT null::bigint AS total, null::bigint AS page, null AS location");
+    settings::response(&mut main);
+    main.raw(", null AS inserted, ");
+    describe::visible(&mut main, plan);
+    main.raw(" AS body");
     main.finish()
 }
 
