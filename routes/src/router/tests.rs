@@ -693,7 +693,7 @@ fn the_gateways_page_sees_the_keys() {
     expect![[r#"
         200 OK
         cache-control: no-store
-        content-length: 745
+        content-length: 768
         {"version":"0.1.0","project":"default","owner":null,"storage":null,"database_size":8000000,"memory":{"wasm":null},"postgres_version":"18.1","keys":{"publishable":"sb_publishable_BwcHBwcHBwcHBwcHBwcHBw_BwcHBwcH","secret":"sb_secret_BwcHBwcHBwcHBwcHBwcHBw_BwcHBwcH","anon":"ANON","service_role":"SERVICE","jwt_secret":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw"}}"#]].assert_eq(&shown);
 }
 
