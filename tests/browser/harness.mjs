@@ -112,6 +112,6 @@ export async function sql(page, secret, query) {
 
 /** Bytes in use: what the gateway's WASM has taken in the service worker, and the page with its workers (PGlite among them). */
 export const memory = (page) => page.evaluate(async () => ({
-  'gateway WASM': (await (await fetch('/gateway/status')).json()).memory,
+  'gateway WASM': (await (await fetch('/gateway/status')).json()).memory.wasm,
   'page and its workers': (await performance.measureUserAgentSpecificMemory?.())?.bytes,
 }));
