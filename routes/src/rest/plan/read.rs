@@ -283,7 +283,8 @@ impl<'a> Builder<'a> {
         let children = shape
             .children
             .into_iter()
-            .map(|child| self.embed(&place, &called, aggregated, child))
+            .enumerate()
+            .map(|(index, child)| self.embed(&place, &called, aggregated, index, child))
             .collect::<Result<Vec<_>, _>>()?;
         let conditions = shape
             .filters
@@ -315,6 +316,7 @@ impl<'a> Builder<'a> {
         parent: &Place<'_>,
         parent_rows: &QualifiedName,
         aggregated: bool,
+        index: usize,
         shape: Shape,
     ) -> Result<ReadNode, PlanError> {
         let relationship = embed::find(
@@ -325,7 +327,10 @@ impl<'a> Builder<'a> {
             shape.hint.as_deref(),
         )?;
         let depth = parent.depth + 1;
-        let alias = format!("{}_{depth}", relationship.foreign_table.name);
+        let alias = whole(
+            format!("{}_{depth}", relationship.foreign_table.name),
+            || format!("rows_{depth}"),
+        );
         let (source, joins) = join(&relationship, parent_rows, &alias, depth);
         let to_one = embed::is_to_one(&relationship);
         let shown = if !shape.spread {
@@ -346,7 +351,10 @@ impl<'a> Builder<'a> {
         let aggregated_above = aggregated || matches!(shown, Shown::SpreadArrays { .. });
         let embed = Embed {
             label: shape.label().to_owned(),
-            alias: format!("{}_{}_{depth}", relationship.table.name, shape.label()),
+            alias: whole(
+                format!("{}_{}_{depth}", relationship.table.name, shape.label()),
+                || format!("embed_{depth}_{index}"),
+            ),
             join: shape.join.unwrap_or(JoinType::Left),
             to_one,
             shown,
@@ -425,6 +433,13 @@ fn shows_nothing(shape: &Shape) -> bool {
     shape.fields.is_empty() && shape.children.iter().all(shows_nothing)
 }
 
+/// A name that Postgres keeps whole: it cuts longer ones, and two that differ in their ends would
+/// become one.
+fn whole(name: String, short: impl FnOnce() -> String) -> String {
+    const LONGEST: usize = 63;
+    if name.len() > LONGEST { short() } else { name }
+}
+
 fn join(
     relationship: &Relationship,
     parent: &QualifiedName,
@@ -451,7 +466,9 @@ fn join(
             right,
             ..
         } => {
-            let junction_alias = format!("{}_junction_{depth}", junction.name);
+            let junction_alias = whole(format!("{}_junction_{depth}", junction.name), || {
+                format!("junction_{depth}")
+            });
             let between = QualifiedName::new("", junction_alias.as_str());
             let joins = right
                 .iter()
