@@ -9,8 +9,9 @@ use super::{
     error::{NoRoutine, Unnamed},
     fuzzy, needed_columns,
     negotiate::{self, Renderer, Rendition},
-    read::{self, Condition, ReadNode, Root},
+    read::{self, Root},
     shape::{RootConditions, Shape},
+    tree::{Condition, ReadNode},
 };
 use crate::{
     rest::{media::MediaType, preferences::Count, request::Payload},

@@ -1,8 +1,9 @@
 //! From a parsed request to a plan: names resolved against the schema cache, nothing left to look up.
 //!
 //! In the order of travel: `shape` hangs filters, orders and ranges on the tree of embeds, `embed`
-//! finds the relationship behind each, `read` resolves fields, `spread` lifts columns and
-//! aggregates into parents; `mutate`, `call`, `describe` and `negotiate` add what their requests need.
+//! finds the relationship behind each and `join` its conditions, `read` resolves fields into the
+//! `tree` of queries, `spread` lifts columns and aggregates into parents; `mutate`, `call`,
+//! `describe` and `negotiate` add what their requests need.
 
 use std::{collections::BTreeSet, rc::Rc};
 
@@ -23,11 +24,13 @@ mod embed;
 pub mod error;
 pub mod field;
 mod fuzzy;
+mod join;
 pub mod mutate;
 mod negotiate;
 pub mod read;
 mod shape;
 pub mod spread;
+pub mod tree;
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +40,8 @@ pub use describe::DescribePlan;
 pub use error::PlanError;
 pub use mutate::{MutatePlan, Mutation};
 pub use negotiate::{Explain, Renderer, Rendition};
-pub use read::{ReadNode, ReadPlan};
+pub use read::ReadPlan;
+pub use tree::ReadNode;
 
 /// What a request will do.
 #[derive(Debug)]
@@ -169,8 +173,8 @@ pub(crate) fn needed_columns(tree: &ReadNode, also: &[String]) -> Vec<String> {
     }
     for child in &tree.children {
         match child.embed.as_ref().map(|embed| &embed.parent_columns) {
-            Some(read::ParentColumns::Named(columns)) => needed.extend(columns.iter().cloned()),
-            Some(read::ParentColumns::WholeRow) => return whole_row,
+            Some(tree::ParentColumns::Named(columns)) => needed.extend(columns.iter().cloned()),
+            Some(tree::ParentColumns::WholeRow) => return whole_row,
             None => {}
         }
     }

@@ -9,8 +9,9 @@ use super::{
     field::{Fields, ResolvedField},
     find_table, needed_columns,
     negotiate::{self, Renderer, Rendition},
-    read::{self, Condition, ReadNode, Root},
+    read::{self, Root},
     shape::{RootConditions, Shape},
+    tree::{Condition, ReadNode},
 };
 use crate::{
     rest::{

@@ -1,25 +1,23 @@
 //! Reads: the tree of queries that answers a `select`, fields and joins resolved.
 
-use std::rc::Rc;
-
 use super::{
     Asked, Catalog, PlanError, embed,
     field::{Fields, ResolvedField, SelectColumn},
-    find_table, negotiate,
+    find_table,
+    join::{join, parent_columns, whole},
+    negotiate,
     negotiate::Rendition,
     shape::{RootConditions, Shape},
-    spread::{self, SpreadColumn},
+    spread,
+    tree::{Condition, Embed, JoinCondition, Order, ReadNode, Shown, Source, row_name},
 };
 use crate::{
     rest::{
         preferences::Count,
-        query::{
-            Direction, Filter, IsValue, JoinType, LogicOperator, LogicTree, Nulls, Operation,
-            OrderTerm, Window,
-        },
+        query::{Filter, IsValue, JoinType, LogicTree, Operation, OrderTerm, Window},
         request::RequestedRange,
     },
-    schema::{QualifiedName, Relationship, RelationshipKind, Table},
+    schema::{QualifiedName, Table},
 };
 
 /// GET or HEAD of a relation.
@@ -29,111 +27,6 @@ pub struct ReadPlan {
     pub tree: ReadNode,
     pub rendition: Rendition,
     pub count: Option<Count>,
-}
-
-/// One query of the tree; its children are joined laterally.
-#[derive(Debug)]
-pub struct ReadNode {
-    /// Where the rows come from.
-    pub source: Source,
-    /// What conditions call the rows; `None` calls them by the source's own name.
-    pub alias: Option<String>,
-    pub select: Vec<SelectColumn>,
-    pub conditions: Vec<Condition>,
-    pub joins: Vec<JoinCondition>,
-    pub order: Vec<Order>,
-    pub window: Window,
-    /// How the parent shows it; `None` at the root.
-    pub embed: Option<Embed>,
-    pub children: Vec<Self>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    Table(QualifiedName),
-    /// The rows that the statement's mutation or call returned.
-    Returned,
-    /// A function of the parent's row, which is cast to its table to tell overloads apart.
-    Computed {
-        function: QualifiedName,
-        row: String,
-        row_type: QualifiedName,
-    },
-    /// A many-to-many relationship's far side, beside its junction.
-    Junction {
-        table: QualifiedName,
-        junction: QualifiedName,
-        junction_alias: String,
-    },
-}
-
-/// An embed, seen from its parent.
-#[derive(Debug)]
-pub struct Embed {
-    /// What filters and the answer call it.
-    pub label: String,
-    /// What its rows are called in the parent's query.
-    pub alias: String,
-    pub join: JoinType,
-    pub to_one: bool,
-    pub shown: Shown,
-    pub parent_columns: ParentColumns,
-}
-
-/// What the parent's query needs of its own rows to join an embed.
-#[derive(Debug)]
-pub enum ParentColumns {
-    Named(Vec<String>),
-    WholeRow,
-}
-
-#[derive(Debug)]
-pub enum Shown {
-    /// As a JSON object or array under its label.
-    Json,
-    /// Not at all: `embed()`, which only filters.
-    Hidden,
-    /// Its columns stand among the parent's.
-    Spread(Vec<SpreadColumn>),
-    /// Each of its columns stands among the parent's as an array.
-    SpreadArrays {
-        columns: Vec<SpreadColumn>,
-        /// Selected only to order the arrays: (whose field, field, its name in the query).
-        order_columns: Vec<(Option<String>, ResolvedField, String)>,
-        order: Vec<Order>,
-    },
-}
-
-/// `child.column = parent.column`, each under the name that the query gives its table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JoinCondition {
-    pub child: (QualifiedName, String),
-    pub parent: (QualifiedName, String),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Condition {
-    Group {
-        negated: bool,
-        operator: LogicOperator,
-        conditions: Vec<Self>,
-    },
-    Filter {
-        field: Box<ResolvedField>,
-        negated: bool,
-        operation: Operation,
-    },
-    /// `embed=is.null` and `embed=not.is.null`, by the embed's alias.
-    Embedded { alias: String, exists: bool },
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Order {
-    /// The alias of the to-one embed whose column it is.
-    pub embed: Option<String>,
-    pub field: ResolvedField,
-    pub direction: Option<Direction>,
-    pub nulls: Option<Nulls>,
 }
 
 impl From<RequestedRange> for Window {
@@ -386,37 +279,6 @@ impl<'a> Builder<'a> {
     }
 }
 
-impl ReadNode {
-    /// What conditions on its rows call them.
-    pub fn rows(&self) -> QualifiedName {
-        row_name(&self.source, self.alias.as_deref())
-    }
-
-    /// Whether the whole rows of the resource are the answer (`select=*` or none).
-    pub(crate) fn is_default(&self) -> bool {
-        self.children.is_empty() && matches!(self.select.as_slice(), [only] if only.is_star())
-    }
-
-    /// Whether the rows are grouped, by an aggregate of its own or one lifted out of an embed.
-    pub fn is_grouped(&self) -> bool {
-        let lifted = |child: &Self| match child.embed.as_ref().map(|embed| &embed.shown) {
-            Some(Shown::Spread(columns)) => columns.iter().any(|column| column.aggregate.is_some()),
-            Some(Shown::SpreadArrays { .. } | Shown::Json | Shown::Hidden) | None => false,
-        };
-        self.select.iter().any(|column| column.aggregate.is_some())
-            || self.children.iter().any(lifted)
-    }
-}
-
-fn row_name(source: &Source, alias: Option<&str>) -> QualifiedName {
-    match (alias, source) {
-        (Some(alias), _) => QualifiedName::new("", alias),
-        (None, Source::Table(name) | Source::Junction { table: name, .. }) => name.clone(),
-        (None, Source::Computed { function, .. }) => QualifiedName::new("", function.name.as_str()),
-        (None, Source::Returned) => QualifiedName::new("", crate::rest::sql::RETURNED),
-    }
-}
-
 /// Columns by name in place of `*`; `count()` of a spread counts whole rows, which `spread` sees to.
 fn without_stars(fields: &Fields<'_>, select: Vec<SelectColumn>) -> Vec<SelectColumn> {
     let mut columns = Vec::with_capacity(select.len());
@@ -431,80 +293,6 @@ fn without_stars(fields: &Fields<'_>, select: Vec<SelectColumn>) -> Vec<SelectCo
 
 fn shows_nothing(shape: &Shape) -> bool {
     shape.fields.is_empty() && shape.children.iter().all(shows_nothing)
-}
-
-/// A name that Postgres keeps whole: it cuts longer ones, and two that differ in their ends would
-/// become one.
-fn whole(name: String, short: impl FnOnce() -> String) -> String {
-    const LONGEST: usize = 63;
-    if name.len() > LONGEST { short() } else { name }
-}
-
-fn join(
-    relationship: &Relationship,
-    parent: &QualifiedName,
-    alias: &str,
-    depth: usize,
-) -> (Source, Vec<JoinCondition>) {
-    let child = QualifiedName::new("", alias);
-    let condition =
-        |child: &QualifiedName, column: &str, parent: &QualifiedName, from: &str| JoinCondition {
-            child: (child.clone(), column.to_owned()),
-            parent: (parent.clone(), from.to_owned()),
-        };
-    match &relationship.kind {
-        RelationshipKind::ForeignKey { columns, .. } => (
-            Source::Table(relationship.foreign_table.clone()),
-            columns
-                .iter()
-                .map(|(from, to)| condition(&child, to, parent, from))
-                .collect(),
-        ),
-        RelationshipKind::Junction {
-            junction,
-            left,
-            right,
-            ..
-        } => {
-            let junction_alias = whole(format!("{}_junction_{depth}", junction.name), || {
-                format!("junction_{depth}")
-            });
-            let between = QualifiedName::new("", junction_alias.as_str());
-            let joins = right
-                .iter()
-                .map(|(from, to)| condition(&child, to, &between, from))
-                .chain(
-                    left.iter()
-                        .map(|(from, to)| condition(&between, to, parent, from)),
-                )
-                .collect();
-            let source = Source::Junction {
-                table: relationship.foreign_table.clone(),
-                junction: junction.clone(),
-                junction_alias,
-            };
-            (source, joins)
-        }
-        RelationshipKind::Computed { function, .. } => (
-            Source::Computed {
-                function: function.clone(),
-                row: parent.name.clone(),
-                row_type: relationship.table.clone(),
-            },
-            Vec::new(),
-        ),
-    }
-}
-
-fn parent_columns(relationship: &Rc<Relationship>) -> ParentColumns {
-    let from = |pairs: &[(String, String)]| {
-        ParentColumns::Named(pairs.iter().map(|(from, _)| from.clone()).collect())
-    };
-    match &relationship.kind {
-        RelationshipKind::ForeignKey { columns, .. } => from(columns),
-        RelationshipKind::Junction { left, .. } => from(left),
-        RelationshipKind::Computed { .. } => ParentColumns::WholeRow,
-    }
 }
 
 /// Resolves a filter or a tree of them. A null filter on the name of an embed asks whether the

@@ -3,7 +3,7 @@
 use super::{
     PlanError,
     field::{ResolvedField, SelectColumn},
-    read::{Order, ReadNode, Shown},
+    tree::{Order, ReadNode, Shown},
 };
 use crate::rest::query::Aggregate;
 

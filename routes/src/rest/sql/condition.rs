@@ -7,7 +7,7 @@ use crate::{
     rest::{
         plan::{
             field::ResolvedField,
-            read::{Condition, JoinCondition, Order},
+            tree::{Condition, JoinCondition, Order},
         },
         query::{
             Direction, IsValue, JsonOperand, JsonStep, LogicOperator, Nulls, Operation, Operator,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     rest::{
-        plan::{MutatePlan, Mutation, mutate::Conflict, read::Condition},
+        plan::{MutatePlan, Mutation, mutate::Conflict, tree::Condition},
         preferences::Resolution,
     },
     schema::QualifiedName,

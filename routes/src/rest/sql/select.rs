@@ -9,8 +9,8 @@ use crate::{
     rest::{
         plan::{
             field::SelectColumn,
-            read::{Embed, ReadNode, Shown, Source},
             spread::SpreadColumn,
+            tree::{Embed, ReadNode, Shown, Source},
         },
         query::{Aggregate, JoinType},
     },

@@ -361,6 +361,17 @@ fn values_are_parameters() {
     assert_eq!(hostile.parameters.len(), 6);
 }
 
+/// Postgres cuts names at 63 bytes: two that differ behind that would be one.
+#[test]
+fn long_names_stay_apart() {
+    let label = "l".repeat(70);
+    let sql = sql_of(&format!(
+        "GET /projects?select={label}1:clients(id),{label}2:clients(id)"
+    ));
+    assert!(sql.contains(r#"AS "embed_1_0" ON"#), "{sql}");
+    assert!(sql.contains(r#"AS "embed_1_1" ON"#), "{sql}");
+}
+
 /// Names are quoted, whether or not anything has them.
 #[test]
 fn names_are_quoted() {
