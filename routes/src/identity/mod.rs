@@ -8,6 +8,7 @@ mod crypto;
 mod error;
 mod key_set;
 mod keys;
+mod query;
 mod role_path;
 
 use serde_json::{Map, Value};
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 pub use error::IdentityError;
 pub use key_set::{KeySet, KeySetError};
 pub use keys::{Keys, Secrets};
+pub use query::take_key;
 pub use role_path::{RolePath, RolePathError};
 
 use crate::{config::Config, world::Timestamp};

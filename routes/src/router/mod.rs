@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     ApiError, Body, World,
     config::Config,
-    console, cors,
+    console, cors, identity,
     project::{LoadError, Project, Registry},
     rest, schema, status,
     table::{self, DEFAULT_PROJECT, Endpoint, Route},
@@ -140,7 +140,8 @@ impl<W: World + 'static> Router<W> {
         path: &str,
     ) -> Result<Response<Body>, ApiError> {
         let project = self.project(name).await?;
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        identity::take_key(&mut head);
         let arrived = self.world().now();
         let identity = project.identify(&head.headers, arrived)?;
         let body = body.collect(project.config.max_body_bytes).await?;

@@ -698,6 +698,13 @@ fn the_gateways_page_sees_the_keys() {
 }
 
 #[test]
+fn a_key_may_stand_in_the_query_string() {
+    let router = router(vec![Ok(database(&[]))]);
+    let wrong = block_on(router.handle(request("GET /rest/v1/?apikey=x")));
+    assert!(show(wrong).contains("PGRST301"));
+}
+
+#[test]
 fn requests_share_one_load() {
     let router = router(vec![Ok(database(&[]))]);
     let wrong = || router.handle(request("GET /rest/v1/todos\napikey: x"));
