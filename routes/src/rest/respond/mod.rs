@@ -237,11 +237,16 @@ fn description(
     };
     let mut headers = HeaderMap::new();
     typed(&mut headers, request, &MediaType::OpenApi.content_type());
-    let document = openapi::describe(cache, config, &plan.schema, &visible, &request.server);
+    let body = if request.method == Method::HEAD {
+        Body::Empty
+    } else {
+        let document = openapi::describe(cache, config, &plan.schema, &visible, &request.server);
+        document.to_string().into()
+    };
     Ok(Draft {
         status: StatusCode::OK,
         headers,
-        body: document.to_string().into(),
+        body,
     })
 }
 
