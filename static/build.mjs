@@ -28,6 +28,7 @@
 // What the sources may read (declared in src/build.d.ts):
 //   GATEWAY_PATTERN   which URLs the service worker answers
 //   GATEWAY_VERSION   hash of everything that is built; page and workers compare it
+//   GATEWAY_FILES     service worker only: what a page needs, with hashes, to be kept for offline
 //   DATABASE_WORKER   pages only: the database worker's file, relative to the script
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -157,6 +158,9 @@ await esbuild.build({
   plugins: [glue(generated), assets({ base: '../', script: 'import.meta.url' })],
 });
 
+// Whatever is there by now, except the Node host, is what a page needs.
+const needed = filesUnder(next).map((file) => [path.relative(next, file), file]).filter(([name]) => !name.startsWith('node/'));
+define.GATEWAY_FILES = text(Object.fromEntries(needed.map(([name, file]) => [name, `sha256-${createHash('sha256').update(readFileSync(file)).digest('base64')}`])));
 await esbuild.build({
   ...common, entryPoints: { sw: source('sw/sw.ts') }, outdir: next, format: 'iife', platform: 'browser', define,
   plugins: [glue(generated), assets({ base: './', script: 'self.location.href' })],

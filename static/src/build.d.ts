@@ -4,6 +4,8 @@
 declare const GATEWAY_PATTERN: string;
 /** Hash of everything that is built; the page and its workers compare it. */
 declare const GATEWAY_VERSION: string;
+/** The files that a page needs and their hashes, as `integrity` takes them. The service worker only. */
+declare const GATEWAY_FILES: Record<string, string>;
 /** The database worker's file, relative to the script. Pages only. */
 declare const DATABASE_WORKER: string;
 

@@ -5,7 +5,7 @@
 //   const { keys } = await gateway.ready;
 //   createClient(gateway.url, keys.publishable)
 import { ownDatabase, type Ownership, type StorageWish } from './database/owner.ts';
-import type { AskVersion, Claim, WorkerAnswer } from './sw/messages.ts';
+import type { AskVersion, Claim, Keep, WorkerAnswer } from './sw/messages.ts';
 
 export interface GatewayOptions {
   /** The project whose database this page offers to own; `default` without one. */
@@ -76,7 +76,11 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Runnin
   const project = options.project ?? 'default';
   const url = new URL(project === 'default' ? '.' : `./${project}`, registration.scope).href.replace(/\/$/, '');
   const ownership = ownDatabase({ project, storage: options.storage ?? 'auto', version: GATEWAY_VERSION });
-  return { url, project, ownership, ready: untilReady(url, ownership), stop: () => ownership.stop() };
+  const ready = untilReady(url, ownership);
+  // Not earlier: what the database needs comes first.
+  const keep = () => navigator.serviceWorker.controller?.postMessage({ kind: 'keep' } satisfies Keep);
+  ready.then(keep, keep);
+  return { url, project, ownership, ready, stop: () => ownership.stop() };
 }
 
 /** Removes the worker, and leaves its control by a reload. */

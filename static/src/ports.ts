@@ -1,10 +1,10 @@
 // What the page and the service worker post to each other about ports. The ports themselves carry
 // binary frames, which only the Rust crate `port` reads and writes.
 
-/** Service worker to its clients: whoever owns this project's database, hand over a port. */
+/** Service worker to its clients: whoever owns this project's database, or any, hand over a port. */
 export interface PortWanted {
   kind: "port-wanted";
-  project: string;
+  project?: string;
 }
 
 /** Owner page to service worker, with the port transferred: its other end is at the database worker. */

@@ -144,7 +144,7 @@ class Owner {
   }
 
   readonly #heard = (event: MessageEvent<ToPage>) => {
-    const { kind, project } = event.data;
+    const { kind, project = this.#wanted.project } = event.data;
     if (kind !== 'port-wanted' || project !== this.#wanted.project || this.#timer !== undefined) return;
     const { port1, port2 } = new MessageChannel();
     this.#tell({ kind: 'serve', port: port1 }, [port1]);

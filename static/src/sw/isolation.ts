@@ -15,8 +15,7 @@ export function needsIsolation(request: Request): boolean {
 }
 
 /** The host's answer, with the headers that it lacks. */
-export async function isolated(request: Request): Promise<Response> {
-  const response = await fetch(request);
+export function isolated(response: Response): Response {
   // A redirect is opaque here and is followed by the browser; its target comes by again.
   if (response.type === 'opaqueredirect' || response.type === 'error' || response.status === 0) return response;
   const missing = Object.entries(isolation).filter(([name]) => !response.headers.has(name));

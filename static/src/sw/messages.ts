@@ -11,7 +11,12 @@ export interface AskVersion {
   kind: 'version';
 }
 
-export type ToWorker = ToServiceWorker | Claim | AskVersion;
+/** Page to service worker: this page has what it needs; keep the build's files for when the network is away. */
+export interface Keep {
+  kind: 'keep';
+}
+
+export type ToWorker = ToServiceWorker | Claim | AskVersion | Keep;
 
 export interface WorkerAnswer {
   kind: 'version';

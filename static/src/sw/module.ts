@@ -1,8 +1,10 @@
 // The compiled WASM: fetched once for each version, kept in Cache Storage, compiled as it streams.
 import wasm from '../../generated/gateway/gateway_bg.wasm';
+import { isolated } from './isolation.ts';
+import { openKept } from './kept.ts';
 
-const prefix = 'gateway-wasm-';
-const current = prefix + GATEWAY_VERSION;
+/** Milliseconds after which a download that has not ended is given up, and may be tried again. */
+const patience = 60_000;
 
 let compiling: Promise<WebAssembly.Module> | undefined;
 
@@ -15,7 +17,7 @@ export function compiled(): Promise<WebAssembly.Module> {
 }
 
 async function compile(): Promise<WebAssembly.Module> {
-  const cache = await caches.open(current).catch(() => undefined);
+  const cache = await openKept();
   const kept = await cache?.match(wasm);
   if (kept) {
     try {
@@ -25,11 +27,12 @@ async function compile(): Promise<WebAssembly.Module> {
       await cache?.delete(wasm);
     }
   }
-  const response = await fetch(wasm);
+  const response = await fetch(wasm, { signal: AbortSignal.timeout(patience) });
   if (!response.ok) throw new Error(`${wasm}: ${response.status} ${response.statusText}`);
-  // Storage may be full or refused; the browser's own cache has to do then.
   const copy = response.clone();
-  const [module] = await Promise.all([WebAssembly.compileStreaming(typed(response)), cache?.put(wasm, typed(copy)).catch(() => undefined)]);
+  const module = await WebAssembly.compileStreaming(typed(response));
+  // Storage may be full or refused; the browser's own cache has to do then.
+  await cache?.put(wasm, isolated(typed(copy))).catch(() => undefined);
   return module;
 }
 
@@ -37,10 +40,4 @@ async function compile(): Promise<WebAssembly.Module> {
 function typed(response: Response): Response {
   if (response.headers.get('content-type') === 'application/wasm') return response;
   return new Response(response.body, { headers: { 'content-type': 'application/wasm' } });
-}
-
-/** Removes what earlier versions kept. */
-export async function cleanCaches(keep: string | undefined = current): Promise<void> {
-  const names = await caches.keys();
-  await Promise.all(names.filter((name) => name.startsWith(prefix) && name !== keep).map((name) => caches.delete(name)));
 }

@@ -7,8 +7,9 @@ self.addEventListener('message', (event) => event.waitUntil(heard(event)));
 
 import type { PortWanted } from '../ports.ts';
 import { Supervised } from '../wasm/instance.ts';
-import { cleanCaches, compiled } from './module.ts';
 import { asksToLeave, isolated, isolation, leave, needsIsolation } from './isolation.ts';
+import { fromNetwork, isFile, keepFiles } from './kept.ts';
+import { compiled } from './module.ts';
 import type { ToWorker, WorkerAnswer } from './messages.ts';
 
 declare const self: ServiceWorkerGlobalScope;
@@ -17,23 +18,28 @@ const ours = new RegExp(GATEWAY_PATTERN);
 
 const gateway = new Supervised({
   module: compiled,
-  wantPort: (project) => void wantPort(project),
+  wantPort: (project) => void wantPorts(project),
   async prepare() {
     const life = `gateway:client:${crypto.randomUUID()}`;
     const release = await hold(life);
     return { options: { build: GATEWAY_VERSION, life, headers: isolation }, release };
   },
 });
+// For whoever debugs the worker in the developer tools. No request and no message leads to it.
+Object.assign(self, { gateway, keepFiles });
 // A worker is woken for a request or for a port, and either needs the instance. A failure is told to whoever asks next.
 gateway.warm().catch(() => undefined);
 
 async function install(): Promise<void> {
   await self.skipWaiting();
-  await compiled();
+  // An update that cannot work leaves the one that does in place. The first worker has nobody to leave it to: it
+  // answers that it cannot, and tries again.
+  await compiled().catch((error: unknown) => {
+    if (self.registration.active) throw error;
+  });
 }
 
 async function activate(): Promise<void> {
-  await cleanCaches();
   await self.clients.claim();
 }
 
@@ -41,9 +47,16 @@ function fetched(event: FetchEvent): void {
   const { request } = event;
   const url = new URL(request.url);
   if (url.origin !== self.location.origin) return;
-  if (ours.test(url.pathname)) event.respondWith(answer(event));
-  else if (asksToLeave(request, url)) event.respondWith(leave(self.registration, request));
-  else if (needsIsolation(request)) event.respondWith(isolated(request));
+  if (ours.test(url.pathname)) {
+    hurry();
+    event.respondWith(answer(event));
+  } else if (asksToLeave(request, url)) event.respondWith(leave(self.registration, request));
+  else if (needsIsolation(request)) event.respondWith(file(event, url).then(isolated));
+  else if (isFile(request, url)) event.respondWith(file(event, url));
+}
+
+function file({ request }: FetchEvent, url: URL): Promise<Response> {
+  return isFile(request, url) ? fromNetwork(request, url) : fetch(request);
 }
 
 async function answer(event: FetchEvent): Promise<Response> {
@@ -64,6 +77,9 @@ async function heard(event: ExtendableMessageEvent): Promise<void> {
     case 'claim':
       await self.clients.claim();
       break;
+    case 'keep':
+      await keepFiles();
+      break;
     case 'version':
       event.ports[0]?.postMessage({ kind: 'version', version: GATEWAY_VERSION } satisfies WorkerAnswer);
       break;
@@ -77,9 +93,22 @@ function isPage(client: Client | ServiceWorker | MessagePort | null | undefined)
   return url.origin === self.location.origin && !ours.test(url.pathname);
 }
 
-/** Ports do not survive a restart of this worker: any page may have a database that is still open. */
-async function wantPort(project: string): Promise<void> {
-  const message: PortWanted = { kind: 'port-wanted', project };
+/** When every open database was asked for a port, before the instance that wants them was made. */
+let askedEarly: number | undefined;
+/** Milliseconds that the answer to that may take; the instance asks again as often. */
+const early = 500;
+
+/** Asks for ports while the WASM compiles, which takes as long. Whose the request is only the instance can tell. */
+function hurry(): void {
+  if (askedEarly !== undefined) return;
+  askedEarly = performance.now();
+  void wantPorts();
+}
+
+/** Ports do not survive a restart of this worker: any page may have a database that is still open. Without a project, every one. */
+async function wantPorts(project?: string): Promise<void> {
+  if (project !== undefined && askedEarly !== undefined && performance.now() - askedEarly < early) return;
+  const message: PortWanted = { kind: 'port-wanted', ...(project !== undefined && { project }) };
   const clients = await self.clients.matchAll({ includeUncontrolled: true, type: 'window' });
   for (const client of clients) if (isPage(client)) client.postMessage(message);
 }

@@ -22,7 +22,7 @@ export function health(view: View, version: string): Health {
   return view.answer?.kind === 'ready' ? 'ready' : 'starting';
 }
 
-export function problem({ worker, workerVersion, database, answer, refusedFor }: View, version: string): Problem | undefined {
+export function problem({ worker, workerVersion, met, database, answer, refusedFor }: View, version: string): Problem | undefined {
   if (worker.kind === 'unsupported') {
     return {
       title: 'This browser cannot run the gateway',
@@ -64,7 +64,7 @@ export function problem({ worker, workerVersion, database, answer, refusedFor }:
       action: 'reload',
     };
   }
-  if (workerVersion !== undefined && workerVersion !== version) {
+  if (met && workerVersion !== undefined && workerVersion !== version) {
     return {
       title: 'Another version of the gateway is running',
       what: `The worker is build ${workerVersion}, this page is ${version}. They refuse to mix.`,

@@ -15,6 +15,7 @@ async function begin(gateway: Gateway): Promise<void> {
     // `?storage=memory` keeps nothing: for tests, and for a look around.
     const storage = new URL(location.href).searchParams.get('storage') === 'memory' ? 'memory' : 'auto';
     const { ownership, ready } = await startGateway({ project: gateway.project, storage });
+    gateway.set({ met: true });
     // The store asks for itself, and says why there is no answer.
     ready.catch(() => undefined);
     gateway.owns(() => ownership.owner);

@@ -24,6 +24,8 @@ export interface View {
   worker: Worker;
   /** The build of the worker that controls this page, once it said so. */
   workerVersion?: string;
+  /** This page and the worker have met; before, either may be on its way to the other's version. */
+  met: boolean;
   database: Database;
   /** The gateway's last word; undefined before the first. */
   answer?: StatusAnswer;
@@ -49,7 +51,7 @@ const whileNot = 1_000;
 
 export function watchGateway(project: string, version: string): Gateway {
   const missing = missingFeatures();
-  let view: View = { worker: missing.length ? { kind: 'unsupported', missing } : { kind: 'installing' }, database: { kind: 'waiting' }, refusedFor: 0 };
+  let view: View = { worker: missing.length ? { kind: 'unsupported', missing } : { kind: 'installing' }, met: false, database: { kind: 'waiting' }, refusedFor: 0 };
   const listeners = new Set<() => void>();
   const set = (change: Partial<View>) => {
     view = { ...view, ...change };
