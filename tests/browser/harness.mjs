@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 
-const dist = path.join(import.meta.dirname, '../../static/dist');
+export const dist = path.join(import.meta.dirname, '../../static/dist');
 const candidates = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--enable-features=SharedArrayBuffer'];
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm', '.json': 'application/json', '.svg': 'image/svg+xml' };
@@ -21,21 +21,30 @@ export async function launch({ profile } = {}) {
   return context;
 }
 
-/** Serves `static/dist` on a port of its own, hence an origin of its own. Without `isolation` it sends no COOP/COEP, as a static host does. */
-export async function serveDist({ isolation = true, port = 0 } = {}) {
+/**
+ * Serves `static/dist`, or another build, on a port of its own, hence an origin of its own. Without `isolation` it sends
+ * no COOP/COEP, as a static host does.
+ */
+export async function serveDist({ isolation = true, port = 0, root = dist } = {}) {
   if (!existsSync(path.join(dist, 'index.html'))) throw new Error('static/dist is not built: run `cargo xtask build`');
   const requests = [];
+  const served = { root, intercept: undefined };
   const server = createServer((incoming, outgoing) => {
     const { pathname } = new URL(incoming.url, 'http://localhost');
     requests.push(pathname);
-    const file = path.join(dist, pathname === '/' ? 'index.html' : path.normalize(pathname));
+    const file = path.join(served.root, pathname === '/' ? 'index.html' : path.normalize(pathname));
     if (isolation) {
       outgoing.setHeader('cross-origin-opener-policy', 'same-origin');
       outgoing.setHeader('cross-origin-embedder-policy', 'require-corp');
       outgoing.setHeader('cross-origin-resource-policy', 'same-origin');
     }
     outgoing.setHeader('cache-control', 'no-cache');
-    if (!file.startsWith(dist) || !existsSync(file) || !statSync(file).isFile()) {
+    const other = served.intercept?.(pathname, file);
+    if (other) {
+      outgoing.writeHead(other.status ?? 200, { 'content-type': types[path.extname(file)] ?? 'text/plain' }).end(other.body);
+      return;
+    }
+    if (!file.startsWith(served.root) || !existsSync(file) || !statSync(file).isFile()) {
       outgoing.writeHead(404, { 'content-type': 'text/plain' }).end('not a file of static/dist');
       return;
     }
@@ -47,6 +56,10 @@ export async function serveDist({ isolation = true, port = 0 } = {}) {
     port: server.address().port,
     /** Paths that reached the network, in order. */
     requests,
+    /** Another build from now on. */
+    deploy: (directory) => { served.root = directory; },
+    /** Answers with the `{ status, body }` that `intercept(pathname, file)` gives, where it gives one. */
+    intercept: (intercept) => { served.intercept = intercept; },
     close: () => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }),
   };
 }
