@@ -17,9 +17,6 @@ use crate::{
     queue::{ClientId, Limits, Output, Queue, Settings},
 };
 
-/// How long exchanges run one after the other before cancels and new ones are listened to.
-const SLICE: Milliseconds = 8;
-
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 /** The one Postgres session, and where it keeps its files. */
@@ -195,8 +192,6 @@ struct Inner {
     clients: RefCell<BTreeMap<ClientId, Client>>,
     count: Cell<u32>,
     timer: RefCell<Option<Timer>>,
-    /// Messages that wait for the end of the slice.
-    postponed: RefCell<Option<Bytes>>,
     pause: Pause,
 }
 
@@ -214,7 +209,6 @@ impl Inner {
             clients: RefCell::default(),
             count: Cell::new(0),
             timer: RefCell::default(),
-            postponed: RefCell::default(),
             pause: Pause::new(inner.clone()),
         })
     }
@@ -249,20 +243,13 @@ impl Inner {
 
     /// Does what the queue asks for until it asks for nothing.
     fn drive(self: &Rc<Self>) {
-        let started = now();
         loop {
             let output = self.queue.borrow_mut().poll_output();
             match output {
                 None => break,
-                Some(Output::Execute { messages }) => {
-                    if now() < started + SLICE {
-                        self.execute(&messages);
-                    } else {
-                        self.postponed.replace(Some(messages));
-                        self.pause.begin();
-                    }
-                }
+                Some(Output::Execute { messages }) => self.execute(&messages),
                 Some(Output::Sync) => self.sync(),
+                Some(Output::Pause) => self.pause.begin(),
                 Some(Output::Post { client, buffer }) => self.post(client, &buffer),
                 Some(Output::Watch { client, life }) => self.watch(client, &life),
                 Some(Output::Close { client }) => {
@@ -439,10 +426,7 @@ impl Pause {
         let channel = MessageChannel::new();
         let listener = Closure::new(move |_event: MessageEvent| {
             if let Some(inner) = inner.upgrade() {
-                let postponed = inner.postponed.take();
-                if let Some(messages) = postponed {
-                    inner.execute(&messages);
-                }
+                inner.queue.borrow_mut().handle_paused(now());
                 inner.drive();
             }
         });

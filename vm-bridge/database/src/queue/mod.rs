@@ -1,8 +1,8 @@
 //! One queue before one Postgres session: what runs next, and who hears of it.
 //!
 //! A machine without I/O. The shell calls `handle_*`; after each it empties [`Queue::poll_output`]
-//! and sets one timer to [`Queue::poll_timeout`]. At most one [`Output::Execute`] or
-//! [`Output::Sync`] is unanswered at a time.
+//! and sets one timer to [`Queue::poll_timeout`]. At most one [`Output::Execute`],
+//! [`Output::Sync`] or [`Output::Pause`] is unanswered at a time.
 //!
 //! What is promised:
 //! - **Invariant:** between the first and the last exchange of a transaction nothing of another
@@ -11,79 +11,32 @@
 //! - **Invariant:** no byte of an answer leaves before what it rests on is durable.
 //! - What one exchange leaves in the session (settings, roles, prepared statements, LISTENs,
 //!   temporary tables) is gone before another conversation's runs.
+//! - An exchange that was cancelled while the session was busy with others never runs.
 //! - A session that lost its place is never used again.
 
 mod clients;
+mod inbox;
+mod limits;
 mod outgoing;
 mod session;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use port::{Conversation, Failure, Frame, Malformed, Milliseconds, Refusal, Storage, Welcome};
 
-use crate::{backend, frontend, migrations::Runner};
-use clients::{Clients, Waiting};
+use crate::{backend, migrations::Runner};
+use clients::Clients;
+pub use limits::{Limits, Settings};
 use outgoing::Outgoing;
 use session::{Holder, Session, Step};
-
-/// Settings and identity as they were when the session was opened. A standalone Postgres has no
-/// default for the session's user: once changed, even for one transaction, it stays so unless it
-/// was named before; so it is named here, and never left to `default`.
-const RESET: &str = "set session authorization postgres; set role none; reset all";
 
 /// Names one client's port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u32);
-
-/// How much and how long.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Exchanges that may wait.
-    pub waiting: usize,
-    /// Bytes of one exchange.
-    pub exchange: usize,
-    /// Bytes of all exchanges that wait.
-    pub backlog: usize,
-    /// Bytes of answers not yet taken, over which nothing new runs.
-    pub unread: usize,
-    /// For a reader to take something while there are more.
-    pub stall: Milliseconds,
-    /// For the next exchange of a held transaction.
-    pub hold: Milliseconds,
-    /// Exchanges that are made durable together, and how long the first of them waits for the others.
-    pub group: usize,
-    pub gather: Milliseconds,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            waiting: 2_000,
-            exchange: 128 * 1024 * 1024,
-            backlog: 256 * 1024 * 1024,
-            unread: 256 * 1024 * 1024,
-            stall: 30_000,
-            hold: 5_000,
-            group: 64,
-            gather: 10,
-        }
-    }
-}
-
-/// What the queue is told about the database it serves.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The build of the worker.
-    pub build: String,
-    /// The Web Lock that the worker holds while it lives; empty: none.
-    pub life: String,
-    /// SQL that follows every reset of the session, where its start-up settings do not suffice.
-    pub baseline: String,
-    pub limits: Limits,
-}
 
 /// What the shell must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +45,8 @@ pub enum Output {
     Execute { messages: Bytes },
     /// Make durable what was written, then call [`Queue::handle_synced`].
     Sync,
+    /// Let in what waits at the ports, then call [`Queue::handle_paused`].
+    Pause,
     /// Post this buffer, transferring it.
     Post { client: ClientId, buffer: Bytes },
     /// Request this Web Lock in shared mode; when it is granted call [`Queue::handle_gone`].
@@ -110,6 +65,10 @@ pub struct Queue {
     /// Answers that wait for a sync, in order, and notifications among them.
     parked: Vec<Parked>,
     parked_since: Milliseconds,
+    /// Since when nothing was let in.
+    busy_since: Milliseconds,
+    /// Nothing ran since the last [`Output::Pause`].
+    listened: bool,
     outgoing: Outgoing,
     outputs: VecDeque<Output>,
     /// What clients are told once the database is open; none before.
@@ -142,6 +101,8 @@ impl Queue {
             session: Session::default(),
             parked: Vec::new(),
             parked_since: now,
+            busy_since: now,
+            listened: false,
             outgoing: Outgoing::default(),
             outputs: VecDeque::new(),
             welcome: None,
@@ -197,7 +158,7 @@ impl Queue {
                 self.fail(client, conversation, Failure::Stalled);
             }
         }
-        self.advance(now);
+        self.wake(now);
     }
 
     /// A buffer arrived from a client; the first one makes it known.
@@ -209,13 +170,13 @@ impl Queue {
                 self.refuse(client, Refusal::Malformed(malformed.to_string()));
             }
         }
-        self.advance(now);
+        self.wake(now);
     }
 
     /// The client's port failed or its life lock was granted.
     pub fn handle_gone(&mut self, client: ClientId, now: Milliseconds) {
         self.forget(client);
-        self.advance(now);
+        self.wake(now);
     }
 
     /// The session's answer to the last [`Output::Execute`], and whether anything was written to
@@ -281,6 +242,7 @@ impl Queue {
             | Step::RollingBack
             | Step::Resetting
             | Step::Idle
+            | Step::Listening
             | Step::Syncing
             | Step::Broken(_) => {}
         }
@@ -298,7 +260,7 @@ impl Queue {
                 self.session.unsynced = false;
                 self.session.unsaved = false;
                 self.release(now);
-                self.advance(now);
+                self.wake(now);
             }
             Err(text) => {
                 let text = format!("What was written could not be saved: {text}");
@@ -317,233 +279,19 @@ impl Queue {
         }
     }
 
+    /// What waited at the ports came in since the last [`Output::Pause`].
+    pub fn handle_paused(&mut self, now: Milliseconds) {
+        if matches!(self.session.step, Step::Listening) {
+            self.session.step = Step::Idle;
+            self.listened = true;
+            self.wake(now);
+        }
+    }
+
     /// The session could not be opened, or threw instead of answering; the text is for a person.
     pub fn handle_broken(&mut self, text: &str) {
         if !matches!(self.session.step, Step::Broken(_)) {
             self.break_down(text);
-        }
-    }
-
-    fn handle_frame(&mut self, client: ClientId, frame: Frame, now: Milliseconds) {
-        match frame {
-            Frame::Hello { life, .. } => self.hello(client, life),
-            Frame::Goodbye => self.forget(client),
-            _ if !self.clients.knows(client) => {
-                self.refuse(client, Refusal::Malformed("no Hello came first".to_owned()));
-            }
-            Frame::Exchange {
-                conversation,
-                continues,
-                hold,
-                messages,
-            } => self.exchange(client, conversation, continues, hold, &messages, now),
-            Frame::Credit {
-                conversation,
-                bytes,
-            } => {
-                self.outgoing.credit(client, conversation, bytes, now);
-                self.pump(client, conversation, now);
-            }
-            Frame::Cancel { conversation } => self.cancel(client, conversation),
-            Frame::Opening { .. }
-            | Frame::Welcome(_)
-            | Frame::Refused(_)
-            | Frame::Body { .. }
-            | Frame::Failed { .. }
-            | Frame::Notify { .. } => {
-                let text = "a frame that no client of a database sends".to_owned();
-                self.refuse(client, Refusal::Malformed(text));
-            }
-        }
-    }
-
-    fn hello(&mut self, client: ClientId, life: String) {
-        if let Step::Broken(text) = &self.session.step {
-            let refusal = Refusal::Broken(text.clone());
-            self.refuse(client, refusal);
-            return;
-        }
-        if self.clients.knows(client) {
-            self.refuse(client, Refusal::Malformed("a second Hello".to_owned()));
-            return;
-        }
-        self.clients.add(client);
-        let opening = Frame::Opening {
-            build: self.settings.build.clone(),
-            life: self.settings.life.clone(),
-        };
-        self.post(client, &opening);
-        if !life.is_empty() {
-            self.outputs.push_back(Output::Watch { client, life });
-        }
-        if let Some(welcome) = self.welcome.clone() {
-            self.post(client, &Frame::Welcome(welcome));
-        }
-    }
-
-    fn exchange(
-        &mut self,
-        client: ClientId,
-        conversation: Conversation,
-        continues: bool,
-        hold: bool,
-        messages: &Bytes,
-        now: Milliseconds,
-    ) {
-        if self.clients.waits(client, conversation)
-            || self.outgoing.has(client, conversation)
-            || self.session.runs(client, conversation)
-        {
-            let text = "a conversation that is under way".to_owned();
-            self.refuse(client, Refusal::Malformed(text));
-            return;
-        }
-        let status = match &self.session.holder {
-            Some(holder) if holder.is(client, conversation) => Some(holder.status),
-            Some(_) | None => None,
-        };
-        if continues != status.is_some() {
-            self.fail(client, conversation, Failure::TransactionLost);
-            return;
-        }
-        match frontend::check(messages, self.settings.limits.exchange) {
-            Err(fault) => {
-                let answer = fault.answer(status.unwrap_or(b'I'));
-                self.outgoing.add(client, conversation, answer);
-                self.pump(client, conversation, now);
-            }
-            Ok(script) => {
-                let limits = &self.settings.limits;
-                if self.clients.waiting() >= limits.waiting
-                    || self.clients.backlog() + script.messages.len() > limits.backlog
-                {
-                    self.fail(client, conversation, Failure::Busy);
-                    return;
-                }
-                self.clients.push(
-                    client,
-                    Waiting {
-                        conversation,
-                        hold,
-                        script,
-                    },
-                );
-            }
-        }
-    }
-
-    fn cancel(&mut self, client: ClientId, conversation: Conversation) {
-        self.clients.remove_waiting(client, conversation);
-        self.outgoing.remove(client, conversation);
-        self.parked.retain(|parked| {
-            !matches!(parked, Parked::Answer { client: of, conversation: in_, .. }
-                if *of == client && *in_ == conversation)
-        });
-        self.session
-            .abandon(|of, in_| of == client && in_ == conversation);
-    }
-
-    /// Drops all that was for this client; its open transaction is rolled back.
-    fn forget(&mut self, client: ClientId) {
-        if !self.clients.remove(client) {
-            return;
-        }
-        self.outgoing.remove_client(client);
-        self.parked
-            .retain(|parked| !matches!(parked, Parked::Answer { client: of, .. } if *of == client));
-        self.session.abandon(|of, _| of == client);
-        self.outputs.push_back(Output::Close { client });
-    }
-
-    fn refuse(&mut self, client: ClientId, refusal: Refusal) {
-        self.post(client, &Frame::Refused(refusal));
-        if self.clients.knows(client) {
-            self.forget(client);
-        } else {
-            self.outputs.push_back(Output::Close { client });
-        }
-    }
-
-    /// Starts whatever is to happen next, if the session is free.
-    fn advance(&mut self, now: Milliseconds) {
-        if !matches!(self.session.step, Step::Idle) {
-            return;
-        }
-        if self.session.open {
-            self.roll_back();
-            return;
-        }
-        if self.session.used {
-            self.reset(self.session.lasting);
-            return;
-        }
-        if self.welcome.is_none() && !self.session.unsynced {
-            self.welcome_all(now);
-        }
-        let gathering = self.parked.len() < self.settings.limits.group
-            && now < self.parked_since + self.settings.limits.gather;
-        if self.welcome.is_some()
-            && (self.parked.is_empty() || gathering)
-            && (self.session.holder.is_some() || !self.crowded())
-            && let Some((client, waiting)) = self.clients.pop(self.session.holder.as_ref())
-        {
-            self.run(client, waiting);
-            return;
-        }
-        // An open transaction has nothing of its own to save before its end.
-        if !self.parked.is_empty() || (self.session.unsynced && self.session.holder.is_none()) {
-            self.session.step = Step::Syncing;
-            self.outputs.push_back(Output::Sync);
-        }
-    }
-
-    fn run(&mut self, client: ClientId, waiting: Waiting) {
-        self.session.lasting |= waiting.script.prepares;
-        self.session.step = Step::Exchange {
-            client: Some(client),
-            conversation: waiting.conversation,
-            hold: waiting.hold,
-        };
-        self.outputs.push_back(Output::Execute {
-            messages: waiting.script.messages,
-        });
-    }
-
-    fn roll_back(&mut self) {
-        self.session.open = false;
-        self.session.used = true;
-        self.session.step = Step::RollingBack;
-        self.outputs.push_back(Output::Execute {
-            messages: frontend::query("rollback"),
-        });
-    }
-
-    /// Takes the session back to what it was when it was opened. Settings and roles go always,
-    /// since a function may have set them unseen; the rest only where a command can have left it,
-    /// because that throws away the plans of every function too.
-    fn reset(&mut self, lasting: bool) {
-        self.session.used = false;
-        self.session.lasting = false;
-        self.session.step = Step::Resetting;
-        let baseline = &self.settings.baseline;
-        let messages = if lasting {
-            let discard = frontend::query("discard all");
-            let listen = frontend::query(&format!("{RESET}; listen pgrst; {baseline}"));
-            [discard, listen].concat().into()
-        } else {
-            frontend::query(&format!("{RESET}; {baseline}"))
-        };
-        self.outputs.push_back(Output::Execute { messages });
-    }
-
-    fn prepare(&mut self, runner: Runner) {
-        if let Some(messages) = runner.poll() {
-            self.session.step = Step::Preparing(runner);
-            self.outputs.push_back(Output::Execute { messages });
-        } else {
-            self.migration = runner.latest();
-            self.created = runner.created();
-            self.reset(true);
         }
     }
 
@@ -603,8 +351,8 @@ impl Queue {
         );
     }
 
-    /// The session is never used again. Whoever it broke under hears of it; the others may try the
-    /// next worker, except where a next one would meet the same.
+    /// The session is never used again. Whoever it broke under hears of it; the others are
+    /// refused.
     fn break_down(&mut self, text: &str) {
         if let Step::Exchange {
             client: Some(client),
@@ -619,17 +367,23 @@ impl Queue {
             ..Session::default()
         };
         self.parked.clear();
-        let refusal = if self.welcome.is_some() {
-            Refusal::Closing
-        } else {
-            Refusal::Broken(text.to_owned())
-        };
+        let refusal = self.broken(text);
         for client in self.clients.ids() {
             self.refuse(client, refusal.clone());
         }
         self.outputs.push_back(Output::Broken {
             text: text.to_owned(),
         });
+    }
+
+    /// What is said when there is no session: the next worker opens what was open before, and meets
+    /// again what kept this one from opening.
+    fn broken(&self, text: &str) -> Refusal {
+        if self.welcome.is_some() {
+            Refusal::Closing
+        } else {
+            Refusal::Broken(text.to_owned())
+        }
     }
 
     fn post(&mut self, client: ClientId, frame: &Frame) {

@@ -38,6 +38,8 @@ pub(super) enum Step {
     },
     RollingBack,
     Resetting,
+    /// Nothing, while what waits at the ports is let in.
+    Listening,
     Syncing,
     /// Nothing, ever again; the text is for a person.
     Broken(String),

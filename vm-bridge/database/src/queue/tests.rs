@@ -8,10 +8,11 @@ use bytes::BytesMut;
 use port::{Client, Exchange, Lost, PortId};
 
 use super::*;
+use crate::frontend;
 
 /// Commands, several of them in one query parted by `;`:
 /// `begin`, `commit`, `rollback`, `read`, `write NAME`, `fail`, `big BYTES`, `notify TEXT`, `set`,
-/// `die`.
+/// `sleep MILLISECONDS`, `die`.
 #[derive(Debug, Default)]
 struct FakeSession {
     log: Vec<String>,
@@ -20,6 +21,8 @@ struct FakeSession {
     applied: Vec<String>,
     durable: Vec<String>,
     settings: u32,
+    /// For how long it ran, which is yet to be told to the clock.
+    slept: Milliseconds,
 }
 
 impl FakeSession {
@@ -109,6 +112,10 @@ impl FakeSession {
                 self.settings = 0;
                 b"RESET\0"
             }
+            "sleep" => {
+                self.slept += rest.parse::<Milliseconds>().unwrap();
+                b"SELECT 1\0"
+            }
             "listen" => b"LISTEN\0",
             _ => b"SELECT 1\0",
         };
@@ -129,6 +136,7 @@ enum Event {
     ToClient(ClientId, Bytes),
     Execute(Bytes),
     Sync,
+    Pause,
     Port(usize),
     /// A port was closed by the queue, or by a client.
     Closed(ClientId),
@@ -274,8 +282,13 @@ impl Bench {
         }
         while let Some(output) = self.queue.as_mut().and_then(Queue::poll_output) {
             self.events.push_back(match output {
-                Output::Execute { messages } => Event::Execute(messages),
+                Output::Execute { messages } => {
+                    // Nothing comes in between: the shell executes as soon as it is told to.
+                    self.events.push_front(Event::Execute(messages));
+                    continue;
+                }
                 Output::Sync => Event::Sync,
+                Output::Pause => Event::Pause,
                 Output::Post { client, buffer } => Event::ToClient(client, buffer),
                 Output::Watch { .. } => continue,
                 Output::Close { client } => Event::Closed(client),
@@ -338,8 +351,14 @@ impl Bench {
             Event::Hung(side, port) => self.ports.retain(|_, to| *to != (side, port)),
             Event::Execute(messages) => {
                 let (answer, wrote) = self.session.run(&messages);
+                self.now += std::mem::take(&mut self.session.slept);
                 if let Some(queue) = &mut self.queue {
                     queue.handle_answer(answer, wrote, self.now);
+                }
+            }
+            Event::Pause => {
+                if let Some(queue) = &mut self.queue {
+                    queue.handle_paused(self.now);
                 }
             }
             Event::Sync => {
@@ -428,12 +447,15 @@ fn clients_take_turns() {
     bench.open(1, query("read warm"));
     bench.run();
     bench.ran();
+    bench.open(0, query("sleep 20"));
+    bench.until(|event| matches!(event, Event::Execute(_)));
     for name in ["a1", "a2", "a3"] {
         bench.open(0, query(&format!("read {name}")));
     }
     bench.open(1, query("read b1"));
     bench.run();
-    assert_eq!(bench.ran(), ["read a1", "read a2", "read b1", "read a3"]);
+    let ran = ["sleep 20", "read a1", "read b1", "read a2", "read a3"];
+    assert_eq!(bench.ran(), ran);
 }
 
 #[test]
@@ -548,6 +570,36 @@ fn cancelled_ones_do_not_run() {
     bench.settle();
     assert_eq!(bench.ran(), ["begin", "rollback", "read c"]);
     assert_eq!(bench.end(1, other), Some(&Ok(())));
+}
+
+#[test]
+fn what_waits_at_the_ports_comes_in_after_a_long_exchange() {
+    let mut bench = Bench::new(2);
+    bench.open(0, query("read warm"));
+    bench.open(1, query("read warm"));
+    bench.run();
+    bench.ran();
+    let slow = bench.open(0, query("sleep 1500"));
+    bench.until(|event| matches!(event, Event::Execute(_)));
+    // Both frames reach the port while the session is busy.
+    let aborted = bench.open(1, query("write a"));
+    let behind = bench.open(1, query("write b"));
+    bench.collect();
+    bench.sides[1].client.cancel(aborted, bench.now);
+    bench.run();
+    assert_eq!(bench.ran(), ["sleep 1500", "write b", "sync"]);
+    assert_eq!(bench.end(0, slow), Some(&Ok(())));
+    assert_eq!(bench.end(1, behind), Some(&Ok(())));
+}
+
+#[test]
+fn what_comes_together_is_made_durable_together() {
+    let mut bench = Bench::new(1);
+    for index in 0..40 {
+        bench.open(0, query(&format!("write {index}")));
+    }
+    bench.run();
+    assert_eq!(bench.ran().iter().filter(|log| *log == "sync").count(), 1);
 }
 
 #[test]
@@ -748,11 +800,11 @@ fn broken_session_serves_nobody_again() {
     bench.open(1, query("read"));
     bench.run();
     let poison = bench.open(0, query("read; die"));
+    bench.until(|event| matches!(event, Event::Execute(_)));
     let read = bench.open(1, query("read"));
     let write = bench.open(1, query("write b"));
-    while bench.broken.is_empty() {
-        assert!(bench.step());
-    }
+    bench.until(|event| matches!(event, Event::Closed(_)));
+    assert!(!bench.broken.is_empty());
     // The owner starts the next worker; what broke the first one does not reach it.
     bench.kill();
     bench.start();
