@@ -23,9 +23,9 @@ export async function launch({ profile } = {}) {
 
 /**
  * Serves `static/dist`, or another build, on a port of its own, hence an origin of its own. Without `isolation` it sends
- * no COOP/COEP, as a static host does.
+ * no COOP/COEP, as a static host does. `before` gives a script text that goes before its own.
  */
-export async function serveDist({ isolation = true, port = 0, root = dist } = {}) {
+export async function serveDist({ isolation = true, port = 0, root = dist, before } = {}) {
   if (!existsSync(path.join(dist, 'index.html'))) throw new Error('static/dist is not built: run `cargo xtask build`');
   const requests = [];
   const served = { root, intercept: undefined };
@@ -48,7 +48,7 @@ export async function serveDist({ isolation = true, port = 0, root = dist } = {}
       outgoing.writeHead(404, { 'content-type': 'text/plain' }).end('not a file of static/dist');
       return;
     }
-    outgoing.writeHead(200, { 'content-type': types[path.extname(file)] ?? 'application/octet-stream' }).end(readFileSync(file));
+    outgoing.writeHead(200, { 'content-type': types[path.extname(file)] ?? 'application/octet-stream' }).end(Buffer.concat([Buffer.from(before?.(pathname) ?? ''), readFileSync(file)]));
   });
   await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {

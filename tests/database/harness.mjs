@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { after } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
 const statics = path.join(import.meta.dirname, '../../static');
@@ -39,11 +40,20 @@ export function serve(pglite, changes = {}) {
     broken: (text) => broken.push(text),
     ...changes.session,
   }, { ...options, ...changes.options });
+  all.push(database);
   return { database, broken, log };
 }
 
 /** A queue whose session is still being opened. */
-export const opening = () => Database.opening(options);
+export function opening() {
+  const database = Database.opening(options);
+  all.push(database);
+  return database;
+}
+
+// Ports that are listened to would keep this process.
+const all = [];
+after(() => all.forEach((database) => database.free()));
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -168,6 +178,8 @@ export class Client {
     const conversation = continues ?? ++this.#count;
     const result = new Promise((resolve, reject) => {
       this.#conversations.set(conversation, { chunks: [], length: 0, resolve, reject, credit });
+      // Nobody answers at a port that was refused.
+      if (this.refused) reject(Object.assign(new Error(this.refused.text ?? this.refused.reason), this.refused));
     });
     result.conversation = conversation;
     this.post(frame('exchange').number(conversation).byte(continues === undefined ? 0 : 1).byte(hold ? 1 : 0).bytes(messages).done());

@@ -30,39 +30,6 @@ export async function indexedDbRemove(project: string): Promise<void> {
   await request(indexedDB.deleteDatabase(stored(project)));
 }
 
-/** Which storage a project's database was given, and whether it was ever opened. */
-export interface Choice {
-  storage: 'opfs' | 'indexeddb';
-  opened: boolean;
-}
-
-const registry = 'gateway-projects';
-
-export async function readChoice(project: string): Promise<Choice | undefined> {
-  return withRegistry('readonly', (store) => store.get(project) as IDBRequest<Choice | undefined>);
-}
-
-export async function writeChoice(project: string, choice: Choice): Promise<void> {
-  await withRegistry('readwrite', (store) => store.put(choice, project));
-}
-
-async function withRegistry<Value>(mode: IDBTransactionMode, use: (store: IDBObjectStore) => IDBRequest<Value>): Promise<Value> {
-  const opening = indexedDB.open(registry, 1);
-  opening.onupgradeneeded = () => opening.result.createObjectStore('choices');
-  const database = await request(opening);
-  try {
-    const transaction = database.transaction('choices', mode, { durability: 'strict' });
-    const value = request(use(transaction.objectStore('choices')));
-    await new Promise<void>((resolve, reject) => {
-      transaction.oncomplete = () => resolve();
-      transaction.onabort = () => reject(transaction.error ?? new Error('IndexedDB gave up.'));
-    });
-    return await value;
-  } finally {
-    database.close();
-  }
-}
-
 function request<Value>(asked: IDBRequest<Value>): Promise<Value> {
   return new Promise((resolve, reject) => {
     asked.onsuccess = () => resolve(asked.result);

@@ -25,6 +25,8 @@ export interface Close {
 
 /** Worker to page. */
 export type FromWorker =
+  /** It holds this Web Lock while it lives. */
+  | { kind: 'alive'; life: string }
   | { kind: 'opened' }
   /** It cannot be opened; the text is for a person. Starting again would not help. */
   | { kind: 'failed'; text: string }

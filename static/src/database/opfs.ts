@@ -1,51 +1,50 @@
 // A database in the origin private file system: PGlite's pool of sync access handles, made to survive being killed.
 import { OpfsAhpFS } from '@electric-sql/pglite/opfs-ahp';
-
-interface Tree {
-  root: Directory;
-  pool: string[];
-}
-interface Directory {
-  type: 'directory';
-  children: Record<string, Directory | File>;
-}
-interface File {
-  type: 'file';
-  backingFilename: string;
-}
+import { filesOf, parseTable, replay } from './table.ts';
 
 const stateFile = 'state.txt';
-const copyFile = 'state.copy.txt';
+/** Holds the whole table while `state.txt` is being rewritten, and nothing at any other time. */
+const rewriteFile = 'rewrite.txt';
 /** A new Postgres has about a thousand files. */
 const poolSize = 1100;
+/** Files that one request may make: the pool is filled again only between requests, and Postgres ends where it is empty. */
+const spare = 1000;
 
 /**
  * PGlite's file system rewrites its table of files once a minute by emptying it first: killed in between it would find
- * nothing and begin a new, empty database. So a copy is made durable before.
+ * nothing and begin a new, empty database. So the table is made durable elsewhere before, and dropped there after.
+ *
+ * **Invariant:** what stands whole in `rewrite.txt` is what `state.txt` was about to be, never something older.
  */
 class Files extends OpfsAhpFS {
-  readonly #copy: FileSystemSyncAccessHandle;
+  readonly #rewrite: FileSystemSyncAccessHandle;
 
-  constructor(path: string, copy: FileSystemSyncAccessHandle) {
-    super(path, { initialPoolSize: poolSize });
-    this.#copy = copy;
+  constructor(path: string, rewrite: FileSystemSyncAccessHandle) {
+    super(path, { initialPoolSize: poolSize + spare, maintainedPoolSize: spare });
+    this.#rewrite = rewrite;
   }
 
   override async checkpointState(): Promise<void> {
-    write(this.#copy, JSON.stringify(this.state));
+    write(this.#rewrite, JSON.stringify(this.state));
     await super.checkpointState();
+    write(this.#rewrite, '');
   }
 
   override async closeFs(): Promise<void> {
     await super.closeFs();
-    this.#copy.close();
+    this.#rewrite.close();
   }
+}
+
+/** Whether this browser has the API. */
+export function opfsOffered(): boolean {
+  return typeof navigator.storage?.getDirectory === 'function'
+    && typeof FileSystemFileHandle !== 'undefined' && 'createSyncAccessHandle' in FileSystemFileHandle.prototype;
 }
 
 /** Whether this browser can keep a database so: the API, and enough handles at a time (Safari ends at 252). */
 export async function opfsServes(): Promise<boolean> {
-  if (!('storage' in navigator) || typeof navigator.storage.getDirectory !== 'function') return false;
-  if (typeof FileSystemFileHandle === 'undefined' || !('createSyncAccessHandle' in FileSystemFileHandle.prototype)) return false;
+  if (!opfsOffered()) return false;
   const handles: FileSystemSyncAccessHandle[] = [];
   const name = `gateway-probe-${crypto.randomUUID()}`;
   let root: FileSystemDirectoryHandle | undefined;
@@ -82,46 +81,58 @@ export async function opfsRemove(project: string): Promise<void> {
 export async function opfsFiles(project: string, exists: boolean): Promise<OpfsAhpFS> {
   const directory = (await folder(project, !exists))!;
   if (exists) await checkWhole(directory);
-  const copy = await (await directory.getFileHandle(copyFile, { create: true })).createSyncAccessHandle();
-  return new Files(name(project), copy);
+  const rewrite = await (await directory.getFileHandle(rewriteFile, { create: true })).createSyncAccessHandle();
+  // The table is whole: a rewrite that was under way is over, and is out of date with the next change.
+  write(rewrite, '');
+  return new Files(name(project), rewrite);
 }
 
-/** Refuses a folder of which PGlite would make a new database, or one with holes. */
+/** Refuses a folder of which PGlite would make a new database, or one with holes, before anything is changed. */
 async function checkWhole(directory: FileSystemDirectoryHandle): Promise<void> {
-  const text = await read(directory, stateFile);
-  const lines = text?.split('\n') ?? [];
-  let tree = parsed(lines[0]);
-  const restored = !tree;
-  if (!tree) {
-    const copy = await read(directory, copyFile);
-    tree = parsed(copy);
-    if (!tree || copy === undefined) throw new Error('The table of its files is damaged, and the copy of it too.');
-  } else {
+  const text = (await read(directory, stateFile)) ?? '';
+  const [first, ...journal] = text.split('\n');
+  let table = parseTable(first);
+  let state = text;
+  if (table) {
     // The last entry may have been cut short; what it would have said had not happened yet.
-    const last = lines.length - 1;
-    if (last > 0 && lines[last] !== '' && !isJson(lines[last]!)) await replace(directory, stateFile, lines.slice(0, last).join('\n'));
-    for (const entry of lines.slice(1, last)) if (entry !== '' && !isJson(entry)) throw new Error('The journal of its files is damaged.');
+    const last = journal.at(-1);
+    if (last !== undefined && last !== '' && !isJson(last)) {
+      journal.pop();
+      state = text.slice(0, -last.length - 1);
+    }
+    replay(table, journal);
+  } else {
+    state = (await read(directory, rewriteFile)) ?? '';
+    table = parseTable(state);
+    if (!table || !state.startsWith(text)) throw new Error('The table of its files is damaged.');
   }
   const data = await directory.getDirectoryHandle('data').catch(() => undefined);
   if (!data) throw new Error('Its files are gone.');
   const present = new Set<string>();
   for await (const key of data.keys()) present.add(key);
-  // Behind a journal the table is out of date: files it names may rightly be gone.
-  const lost = lines.slice(1).some((line) => line !== '') && !restored ? [] : [...backing(tree.root), ...tree.pool].filter((file) => !present.has(file));
-  if (lost.length > 0) throw new Error(`${lost.length} of its files are gone.`);
-  if (restored) await replace(directory, stateFile, JSON.stringify(tree));
+  const files = new Map(filesOf(table.root));
+  if (!files.has('PG_VERSION')) throw new Error('Its files are gone: the table of them names no database.');
+  const lost = [...files].filter(([, backing]) => !present.has(backing)).map(([path]) => path);
+  if (lost.length > 0) throw new Error(`${lost.length} of its ${files.size} files ${lost.length === 1 ? 'is' : 'are'} gone, ${lost[0]} among them.`);
+  // Whatever is in the pool is empty, and PGlite waits for ever for one that is not there.
+  for (const backing of table.pool) if (!present.has(backing)) await data.getFileHandle(backing, { create: true });
+  if (state !== text) await mend(directory, state, text);
 }
 
-function backing(directory: Directory): string[] {
-  return Object.values(directory.children).flatMap((node) => (node.type === 'file' ? [node.backingFilename] : backing(node)));
+async function read(directory: FileSystemDirectoryHandle, file: string): Promise<string | undefined> {
+  const handle = await directory.getFileHandle(file).catch(() => undefined);
+  return (await handle?.getFile())?.text();
 }
 
-function parsed(line: string | undefined): Tree | undefined {
+/** A cut-off end is cut off where it is; a table is written whole, and found whole beside it if that is interrupted. */
+async function mend(directory: FileSystemDirectoryHandle, state: string, damaged: string): Promise<void> {
+  const handle = await (await directory.getFileHandle(stateFile, { create: true })).createSyncAccessHandle();
   try {
-    const tree = JSON.parse(line ?? '') as Tree;
-    return tree.root.type === 'directory' && Array.isArray(tree.pool) ? tree : undefined;
-  } catch {
-    return undefined;
+    if (damaged.startsWith(state)) handle.truncate(new TextEncoder().encode(state).length);
+    else write(handle, state);
+    handle.flush();
+  } finally {
+    handle.close();
   }
 }
 
@@ -132,17 +143,6 @@ function isJson(line: string): boolean {
   } catch {
     return false;
   }
-}
-
-async function read(directory: FileSystemDirectoryHandle, file: string): Promise<string | undefined> {
-  const handle = await directory.getFileHandle(file).catch(() => undefined);
-  return (await handle?.getFile())?.text();
-}
-
-async function replace(directory: FileSystemDirectoryHandle, file: string, text: string): Promise<void> {
-  const handle = await (await directory.getFileHandle(file, { create: true })).createSyncAccessHandle();
-  write(handle, text);
-  handle.close();
 }
 
 function write(handle: FileSystemSyncAccessHandle, text: string): void {

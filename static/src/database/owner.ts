@@ -9,6 +9,8 @@ export type { StorageWish };
 export interface Wanted {
   project: string;
   storage: StorageWish;
+  /** This tab became the owner. */
+  onOwner?: () => void;
   /** The build of the page, which is the worker's too. */
   version: string;
 }
@@ -37,6 +39,7 @@ export function ownDatabase(wanted: Wanted): Ownership {
   let owner: Owner | undefined;
   const lock = navigator.locks.request(`gateway:database:${wanted.project}`, { signal: stopped.signal }, async () => {
     owner = new Owner(wanted, opened);
+    wanted.onOwner?.();
     await owner.ended;
   });
   lock.catch((error: unknown) => {
@@ -111,6 +114,10 @@ class Owner {
 
   #answered(worker: Worker, message: FromWorker): void {
     switch (message.kind) {
+      case 'alive':
+        // A worker that was ended from outside tells nobody else.
+        void navigator.locks.request(message.life, { mode: 'shared' }, () => this.#died(worker, 'It was ended.'));
+        break;
       case 'opened':
         this.#opened.resolve();
         break;

@@ -2,10 +2,11 @@
 import { instantiate, type Database } from 'glue:database';
 import type { PGlite } from '@electric-sql/pglite';
 import wasm from '../../generated/database/database_bg.wasm';
+import { readChoice, writeChoice, type Choice } from './choice.ts';
 import { deferred } from './deferred.ts';
-import { checkIndexedDb, indexedDbExists, indexedDbName, indexedDbRemove, readChoice, writeChoice, type Choice } from './indexeddb.ts';
+import { checkIndexedDb, indexedDbExists, indexedDbName, indexedDbRemove } from './indexeddb.ts';
 import type { FromWorker, Open, ToWorker } from './messages.ts';
-import { opfsExists, opfsFiles, opfsRemove, opfsServes } from './opfs.ts';
+import { opfsExists, opfsFiles, opfsOffered, opfsRemove, opfsServes } from './opfs.ts';
 import { openPostgres, session } from './postgres.ts';
 
 declare const self: DedicatedWorkerGlobalScope;
@@ -38,6 +39,7 @@ self.addEventListener('message', (event: MessageEvent<ToWorker>) => {
 async function open(order: Open): Promise<void> {
   const life = `gateway:life:${crypto.randomUUID()}`;
   await hold(life);
+  tell({ kind: 'alive', life });
   const glue = instantiate({ queueMicrotask });
   const response = await fetch(wasm);
   if (!response.ok) throw new Error(`${wasm}: ${response.status} ${response.statusText}`);
@@ -65,6 +67,7 @@ async function openProject({ project, storage: wish }: Open): Promise<Opened> {
   const choice = await choose(project);
   const { storage } = choice;
   try {
+    if (storage === 'opfs' && !opfsOffered()) throw new Error('This browser, or this window of it, does not give access to its files now.');
     const exists = await (storage === 'opfs' ? opfsExists(project) : indexedDbExists(project));
     if (choice.opened && !exists) throw new Error('Its files are gone: the browser, or somebody, removed them.');
     if (!choice.opened && exists) await (storage === 'opfs' ? opfsRemove(project) : indexedDbRemove(project));
@@ -92,7 +95,7 @@ async function choose(project: string): Promise<Choice> {
   const known = await readChoice(project);
   if (known) return known;
   // Whatever is there without being known of is somebody's data.
-  if (typeof navigator.storage?.getDirectory === 'function' && (await opfsExists(project))) return { storage: 'opfs', opened: true };
+  if (opfsOffered() && (await opfsExists(project))) return { storage: 'opfs', opened: true };
   if (await indexedDbExists(project)) return { storage: 'indexeddb', opened: true };
   const choice: Choice = { storage: (await opfsServes()) ? 'opfs' : 'indexeddb', opened: false };
   await writeChoice(project, choice);
