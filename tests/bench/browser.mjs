@@ -103,7 +103,7 @@ for (let round = 0; round < rounds; round++) {
 const cold = [];
 await gateway.page.bringToFront();
 for (let i = 0; i < 10; i++) {
-  await stopServiceWorkers(browser, gateway.page);
+  await stopServiceWorkers(gateway.page);
   cold.push(...await oneByOne(gateway.page, request, peers[2].headers, 1));
 }
 
