@@ -126,7 +126,11 @@ async function agree(registration: ServiceWorkerRegistration): Promise<void> {
   if ((await versionOf(navigator.serviceWorker.controller)) === GATEWAY_VERSION) return;
   const change = new Promise<void>((resolve) => navigator.serviceWorker.addEventListener('controllerchange', () => resolve(), { once: true }));
   await registration.update().catch(() => undefined);
-  if (registration.installing ?? registration.waiting) await within(60_000, change, 'The new service worker does not take over.');
+  if (registration.installing ?? registration.waiting) {
+    // The browser activates it once the old one has nothing to do, and looks rarely, unless it is asked to.
+    const ask = setInterval(() => registration.waiting?.postMessage({ kind: 'claim' } satisfies Claim), 500);
+    await within(60_000, change, 'The new service worker does not take over.').finally(() => clearInterval(ask));
+  }
   const version = await versionOf(navigator.serviceWorker.controller);
   if (version === GATEWAY_VERSION) return;
   await reloadOnce(`version ${version}`);

@@ -115,6 +115,46 @@ test('the WASM is fetched once, and a copy that is kept damaged is replaced', as
   assert.equal((await call(gateway.page, '/health')).status, 200);
 });
 
+test('a new build takes over under traffic: no hang, no lost write, at most one reload', async (t) => {
+  const server = await serveDist();
+  t.after(() => server.close());
+  const gateway = await openGateway(browser, { storage: 'auto', server });
+  const { page } = gateway;
+  await gateway.sql('create table ledger (id int primary key); grant all on ledger to anon;');
+  const other = await openPage(browser, server.url, { storage: 'auto' });
+  t.after(async () => { await page.close(); await other.close(); });
+  const next = nextBuild(t);
+  const loads = await countLoads(other);
+  await page.evaluate((key) => {
+    window.traffic = { acknowledged: [], slowest: 0, stop: false };
+    window.lanes = Promise.all([1, 2, 3].map(async (lane) => {
+      for (let n = 0; !window.traffic.stop; n++) {
+        const start = performance.now();
+        const response = await fetch('/rest/v1/ledger', { method: 'POST', headers: { apikey: key, 'content-type': 'application/json' }, body: JSON.stringify({ id: lane * 100_000 + n }) }).catch(() => undefined);
+        if (response?.status === 201) window.traffic.acknowledged.push(lane * 100_000 + n);
+        window.traffic.slowest = Math.max(window.traffic.slowest, performance.now() - start);
+      }
+    }));
+  }, gateway.keys.publishable);
+  await page.waitForFunction(() => window.traffic.acknowledged.length > 20);
+  server.deploy(next.directory);
+  await other.reload();
+  await untilReady(other);
+  await page.waitForFunction((before) => window.traffic.acknowledged.length > before + 20, await page.evaluate(() => window.traffic.acknowledged.length));
+  const traffic = await page.evaluate(async () => { window.traffic.stop = true; await window.lanes; return window.traffic; });
+  assert.ok(traffic.slowest < 20_000, `a request took ${traffic.slowest} ms`);
+  const rows = await call(page, ...query(gateway.keys, 'select id from ledger'));
+  const stored = new Set(JSON.parse(rows.body).map(({ id }) => id));
+  assert.deepEqual(traffic.acknowledged.filter((id) => !stored.has(id)), []);
+  assert.ok(loads.count <= 2, `${loads.count} loads for one reload`);
+  // The new page and the new worker are of one build, and the page left behind says that it is not.
+  await other.getByText('Page and worker match').waitFor();
+  assert.equal(await other.evaluate(() => document.querySelector('.facts code').textContent), next.version);
+  assert.equal(await other.getByRole('alert').count(), 0);
+  await page.getByText('Another version of the gateway is running').waitFor();
+  assert.match(await page.getByRole('alert').textContent(), new RegExp(`${next.version}.*${version()}`));
+});
+
 test('a page and a worker of builds that cannot meet: both are named, and nothing reloads for ever', async (t) => {
   const gateway = await openGateway(browser);
   t.after(() => gateway.close());
@@ -198,7 +238,8 @@ test('after the first visit all of it works without the network, and a new build
   const loads = await countLoads(page);
   await page.reload();
   await untilReady(page);
-  await page.getByText(next.version).first().waitFor();
+  await page.getByText('Page and worker match').waitFor();
+  assert.equal(await page.evaluate(() => document.querySelector('.facts code').textContent), next.version);
   assert.ok(loads.count <= 2);
   assert.deepEqual(await gateway.sql('select id from kept order by id'), [{ id: 1 }, { id: 2 }]);
 });

@@ -6,7 +6,7 @@ self.addEventListener('fetch', (event) => fetched(event));
 self.addEventListener('message', (event) => event.waitUntil(heard(event)));
 
 import type { PortWanted } from '../ports.ts';
-import { Supervised } from '../wasm/instance.ts';
+import { refusal, Supervised } from '../wasm/instance.ts';
 import { asksToLeave, isolated, isolation, leave, needsIsolation } from './isolation.ts';
 import { fromNetwork, isFile, keepFiles } from './kept.ts';
 import { compiled } from './module.ts';
@@ -59,7 +59,19 @@ function file({ request }: FetchEvent, url: URL): Promise<Response> {
   return isFile(request, url) ? fromNetwork(request, url) : fetch(request);
 }
 
+/** Since when a newer worker waits for this one to have nothing in flight. */
+let outdatedSince: number | undefined;
+/** Milliseconds that it waits before this one makes the pause that traffic does not leave. */
+const courtesy = 3_000;
+
+/** Whether requests are refused, unbegun, so that the newer worker may answer them. */
+function outdated(): boolean {
+  outdatedSince = self.registration.waiting ? (outdatedSince ?? performance.now()) : undefined;
+  return outdatedSince !== undefined && performance.now() - outdatedSince > courtesy;
+}
+
 async function answer(event: FetchEvent): Promise<Response> {
+  if (outdated()) return refusal(503, 'A newer version of the gateway is taking over.', null, 'Send the request again; it was not begun.');
   const trusted = event.request.mode !== 'navigate' && isPage(await self.clients.get(event.clientId));
   return (await gateway.handle(event.request, trusted)) ?? fetch(event.request);
 }
@@ -75,7 +87,9 @@ async function heard(event: ExtendableMessageEvent): Promise<void> {
       if (isPage(event.source)) await gateway.ownerChanged(message.project);
       break;
     case 'claim':
-      await self.clients.claim();
+      await self.skipWaiting();
+      // One that still waits claims them when it activates.
+      await self.clients.claim().catch(() => undefined);
       break;
     case 'keep':
       await keepFiles();

@@ -177,11 +177,14 @@ async function within<Value>(milliseconds: number, promise: Promise<Value>): Pro
 
 /** The answer to a request whose instance died, or never began. */
 export function failure(error: unknown): Response {
-  const died = error instanceof Died;
-  const body = died
-    ? { code: 'GW500', message: `The gateway failed and has started anew (${error.id}).`, details: null, hint: 'Whether the request took effect is unknown.' }
-    : { code: 'GW503', message: 'The gateway could not start.', details: String(error), hint: 'Reload the page, or open it with ?gateway=off to remove the gateway.' };
+  return error instanceof Died
+    ? refusal(500, `The gateway failed and has started anew (${error.id}).`, null, 'Whether the request took effect is unknown.')
+    : refusal(503, 'The gateway could not start.', String(error), 'Reload the page, or open it with ?gateway=off to remove the gateway.');
+}
+
+/** An answer that no instance gives, in the API's own shape. */
+export function refusal(status: 500 | 503, message: string, details: string | null, hint: string): Response {
   const headers: Record<string, string> = { 'content-type': 'application/json; charset=utf-8', 'access-control-allow-origin': '*' };
-  if (!died) headers['retry-after'] = '2';
-  return new Response(JSON.stringify(body), { status: died ? 500 : 503, headers });
+  if (status === 503) headers['retry-after'] = '2';
+  return new Response(JSON.stringify({ code: `GW${status}`, message, details, hint }), { status, headers });
 }
