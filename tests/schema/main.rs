@@ -295,7 +295,7 @@ fn a_database_is_known() {
             let lines = list.iter().map(|found| relationship(found));
             lines.collect::<Vec<_>>().join("\n")
         }),
-        expect![[r#"
+        expect![[r"
             Other Api.notes -> project_facts: many to one by notes_project_id_fkey on project_id = id
             Other Api.notes -> projects: many to one by notes_project_id_fkey on project_id = id
             alarms -> events: many to one by alarms_event_id_event_year_fkey on event_id = id, event_year = year
@@ -368,6 +368,6 @@ fn a_database_is_known() {
             stays -> places: one to one by stays_x_y_fkey on x = x, y = y
             trips -> places: many to one by trips_at_x_at_y_fkey on at_x = x, at_y = y
             writings -> authors: many to one by authors_books_author_id_fkey on by = id
-            writings -> books: many to one by authors_books_book_id_fkey on book_id = id"#]],
+            writings -> books: many to one by authors_books_book_id_fkey on book_id = id"]],
     );
 }

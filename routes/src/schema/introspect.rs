@@ -13,7 +13,7 @@ use crate::{
 /// [`FACTS`].
 pub const NAMES_WITH_SCHEMAS: &str = "SELECT set_config('search_path', '', true)";
 
-/// Everything about the database as one JSON object, which [`parse`] reads. It takes
+/// Everything about the database as one JSON object, which [`parse()`] reads. It takes
 /// [`parameters`].
 pub const FACTS: &str = include_str!("introspect.sql");
 

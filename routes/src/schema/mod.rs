@@ -1,7 +1,7 @@
 //! What the database looks like: tables, views, keys, relationships, functions.
 //!
 //! [`load`] asks the database one question (`introspect`), whose answer is a JSON object of facts
-//! (`facts`); [`parse`] makes of it what the planner reads, where `views` follows the columns of
+//! (`facts`); `parse` makes of it what the planner reads, where `views` follows the columns of
 //! views to the tables they come from and `relationships` derives the ways between tables.
 
 mod error;
