@@ -1,7 +1,6 @@
 // Between node:http and fetch: a request in, a response out, streamed both ways.
 import { once } from 'node:events';
 import { STATUS_CODES, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
 
 export type Handle = (request: Request) => Promise<Response>;
 
@@ -31,9 +30,9 @@ async function answer(handle: Handle, incoming: IncomingMessage, outgoing: Serve
   await responseOut(response, outgoing, gone.signal);
 }
 
-/** Throws where fetch has no such request: CONNECT and TRACE, an address that is no URL. */
+/** Throws where fetch has no such request: TRACE, an address that is no URL. */
 function requestIn(incoming: IncomingMessage, signal: AbortSignal): Request {
-  const url = new URL(incoming.url ?? '/', `http://${incoming.headers.host ?? 'localhost'}`);
+  const url = address(incoming);
   const headers = new Headers();
   for (let at = 0; at < incoming.rawHeaders.length; at += 2) {
     const name = incoming.rawHeaders[at]!;
@@ -45,8 +44,40 @@ function requestIn(incoming: IncomingMessage, signal: AbortSignal): Request {
     incoming.resume();
     return new Request(url, { method, headers, signal });
   }
-  const body = Readable.toWeb(incoming) as ReadableStream<Uint8Array>;
-  return new Request(url, { method, headers, signal, body, duplex: 'half' } as RequestInit);
+  return new Request(url, { method, headers, signal, body: body(incoming), duplex: 'half' } as RequestInit);
+}
+
+/** The target decides the path, whatever the Host header holds: two slashes at its beginning name no other host. */
+function address(incoming: IncomingMessage): URL {
+  const target = incoming.url ?? '/';
+  const { origin } = new URL(`http://${incoming.headers.host || 'localhost'}`);
+  if (target.startsWith('/')) return new URL(origin + target);
+  // `OPTIONS *` is about the server; any other is an address in full, as a proxy sends it.
+  const url = new URL(target === '*' ? '/' : target, origin);
+  url.username = url.password = '';
+  return url;
+}
+
+/**
+ * What is sent, as far as it is asked for. `Readable.toWeb` throws past every catch when bytes arrive after the reader has
+ * let go of them, as a request without a key is.
+ */
+function body(incoming: IncomingMessage): ReadableStream<Uint8Array> {
+  // The connection stays, for the answer and for the next request.
+  const chunks = incoming.iterator({ destroyOnReturn: false });
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await chunks.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel() {
+        void chunks.return?.();
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /** What concerns one connection only (RFC 9110, section 7.6.1). */
@@ -73,6 +104,12 @@ async function responseOut(response: Response, outgoing: ServerResponse, gone: A
 }
 
 function refuse(outgoing: ServerResponse, error: unknown): void {
-  const body = JSON.stringify({ code: 'GW400', message: 'The request cannot be read.', details: String(error), hint: null });
-  outgoing.writeHead(400, { 'content-type': 'application/json; charset=utf-8', connection: 'close' }).end(body);
+  const text = JSON.stringify({ code: 'GW400', message: 'The request cannot be read.', details: String(error), hint: null });
+  outgoing.writeHead(400, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    'access-control-allow-origin': '*',
+    connection: 'close',
+  });
+  outgoing.end(text);
 }
