@@ -14,10 +14,11 @@ export function folder(t) {
   return directory;
 }
 
-/** Runs `serve` until it ends by itself; what it said, and its exit code. */
+/** Runs `serve` until it ends by itself, which it does unless it prints that it serves; what it said, and its exit code. */
 export async function refused(...args) {
   const serve = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = listen(serve);
+  serve.stdout.on('data', () => serve.kill('SIGKILL'));
   const [code, signal] = await once(serve, 'close');
   return { code: code ?? signal, ...said };
 }

@@ -10,6 +10,7 @@ import gatewayWasm from '../../generated/gateway/gateway_bg.wasm';
 import { openPostgres } from '../database/postgres.ts';
 import { Supervised } from '../wasm/instance.ts';
 import { openDirectory } from './directory.ts';
+import { news } from './news.ts';
 
 /** A project's keys; the two JWTs are what the publishable and the secret key stand for. */
 export interface Keys {
@@ -61,14 +62,7 @@ function compiled(name: string): WebAssembly.Module {
 
 /** Opens the database and starts the gateway before it. Rejects with what a person can read. */
 export async function createHost(options: HostOptions = {}): Promise<Host> {
-  const { pglite, storage, release } = await open(options);
-  const database = serve(pglite, {
-    build: GATEWAY_VERSION,
-    life: '',
-    storage,
-    baseline: options.baseline ?? '',
-    migrate: options.migrate ?? true,
-  });
+  let database: Database | undefined;
   const gateway: Supervised = new Supervised({
     module: async () => compiled(gatewayWasm),
     prepare: async () => ({
@@ -76,19 +70,22 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
       release: () => undefined,
     }),
     wantPort(wanted) {
-      if (wanted !== project) return;
+      if (wanted !== project || !database) return;
       const { port1, port2 } = new MessageChannel();
       database.serve(port2);
       void gateway.attach(wanted, port1);
     },
   });
-  try {
-    // Settings are read when the instance is made: what is wrong with them is said now.
-    await gateway.warm();
-  } catch (error) {
-    await release();
-    throw error;
-  }
+  // Settings are read when the instance is made: what is wrong with them is said before a folder is touched.
+  await gateway.warm();
+  const { pglite, storage, release } = await open(options);
+  database = serve(pglite, {
+    build: GATEWAY_VERSION,
+    life: '',
+    storage,
+    baseline: options.baseline ?? '',
+    migrate: options.migrate ?? true,
+  });
   return {
     handle: async (request) => (await gateway.handle(request, false)) ?? notFound(),
     async keys() {
@@ -98,7 +95,7 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
     fault: () => gateway.call((instance) => instance.fault()),
     async close() {
       await gateway.close();
-      database.free();
+      database?.free();
       await release();
     },
   };
@@ -125,11 +122,18 @@ async function open({ pglite, dataDir }: HostOptions): Promise<Open> {
 
 /** The same queue as in the browser's database worker, before a session of this process. */
 function serve(pglite: PGlite, options: Options): Database {
+  // A statement holds the whole process up. After a long one the queue pauses, as if to make it durable, and hears what came
+  // meanwhile: a client that left takes its request out. Nothing else is to be done: the operating system has the files.
+  let long = false;
   const session: Session = {
-    exec: (messages) => pglite.execProtocolRawSync(messages),
-    // A folder's files are written by the operating system; there is nothing to carry over.
-    wrote: () => false,
-    sync: async () => undefined,
+    exec(messages) {
+      const begin = performance.now();
+      const answer = pglite.execProtocolRawSync(messages);
+      long = performance.now() - begin > 20;
+      return answer;
+    },
+    wrote: () => long,
+    sync: news,
     broken: (text) => console.error(`[database] ${text}`),
   };
   const glue = instantiateDatabase({ queueMicrotask });

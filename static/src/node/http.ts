@@ -1,18 +1,54 @@
 // Between node:http and fetch: a request in, a response out, streamed both ways.
 import { once } from 'node:events';
 import { STATUS_CODES, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { news } from './news.ts';
 
 export type Handle = (request: Request) => Promise<Response>;
 
-/** A server that answers with `handle`; it does not listen yet. */
-export function httpServer(handle: Handle): Server {
+export interface HttpServer {
+  /** Does not listen yet. */
+  server: Server;
+  /** Takes nothing new; resolves when what is under way is answered, or after ten seconds, when it is cut off. */
+  end(): Promise<void>;
+}
+
+/** A server that answers with `handle`. */
+export function httpServer(handle: Handle): HttpServer {
+  const connections = new Set<Socket>();
+  const busy = new Set<Socket>();
   // Browsers and proxies allow long filters; Node's own 16 KB would refuse them.
-  return createServer({ maxHeaderSize: 128 * 1024 }, (incoming, outgoing) => {
+  // A client that reuses a connection at the moment it is closed for idleness sees its request fail: an idle one stays longer
+  // than clients and proxies usually keep theirs.
+  const server = createServer({ maxHeaderSize: 128 * 1024, keepAliveTimeout: 75_000 }, (incoming, outgoing) => {
+    // A server that is about to end takes no next request.
+    if (!server.listening) outgoing.shouldKeepAlive = false;
+    const { socket } = incoming;
+    busy.add(socket);
+    outgoing.once('close', () => {
+      busy.delete(socket);
+      if (!server.listening) socket.destroySoon();
+    });
     answer(handle, incoming, outgoing).catch((error: unknown) => {
       // The client went away while it was written to, which is its right.
       if (!outgoing.destroyed) outgoing.destroy(error instanceof Error ? error : undefined);
     });
   });
+  server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  return {
+    server,
+    async end() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      // Node's own idea of an idle connection leaves some out whose client sent more than was read.
+      for (const socket of connections) if (!busy.has(socket)) socket.destroySoon();
+      const patience = setTimeout(() => server.closeAllConnections(), 10_000);
+      await closed;
+      clearTimeout(patience);
+    },
+  };
 }
 
 async function answer(handle: Handle, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
@@ -20,6 +56,9 @@ async function answer(handle: Handle, incoming: IncomingMessage, outgoing: Serve
   outgoing.once('close', () => {
     if (!outgoing.writableFinished) gone.abort();
   });
+  // A request that waited in the socket may be one whose client left long ago.
+  await news();
+  if (gone.signal.aborted || outgoing.destroyed) return;
   let request: Request;
   try {
     request = requestIn(incoming, gone.signal);

@@ -1,9 +1,9 @@
 // `cargo xtask serve`: a Supabase API on a port, without a browser and without Docker.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { createHost } from './host.ts';
-import { httpServer } from './http.ts';
+import { createHost, type Host } from './host.ts';
+import { httpServer, type HttpServer } from './http.ts';
 
 const usage = `cargo xtask serve [--port 54321] [--host 127.0.0.1] [--data DIR] [--config FILE]
 
@@ -22,7 +22,9 @@ async function main(): Promise<void> {
     ...(data !== undefined && { dataDir: path.resolve(data) }),
     ...(config !== undefined && { configText: text(config) }),
   });
-  const server = httpServer((request) => host.handle(request));
+  const http = httpServer((request) => host.handle(request));
+  const { server } = http;
+  endOn(['SIGINT', 'SIGTERM'], http, host);
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -47,19 +49,17 @@ async function main(): Promise<void> {
   ];
   for (const [name, value] of lines) if (value !== undefined) console.log(`${name.padStart(16)}: ${value}`);
   console.log(`\nReady in ${((performance.now() - begin) / 1000).toFixed(1)} s. Ctrl-C ends it.`);
+}
 
+/** Before the first line is printed: who reads it may send a signal at once. */
+function endOn(signals: NodeJS.Signals[], { end }: HttpServer, host: Host): void {
   const stop = () => {
+    for (const signal of signals) process.off(signal, stop);
     process.once('SIGINT', () => process.exit(130));
     console.log('\nFinishing what is under way; Ctrl-C again ends it at once.');
-    const patience = setTimeout(() => server.closeAllConnections(), 10_000);
-    server.close(() => {
-      clearTimeout(patience);
-      host.close().then(() => process.exit(0), fail);
-    });
-    server.closeIdleConnections();
+    end().then(() => host.close()).then(() => process.exit(0), fail);
   };
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  for (const signal of signals) process.on(signal, stop);
 }
 
 function read(args: string[]): { port: number; host: string; data?: string | undefined; config?: string | undefined } {
@@ -77,13 +77,17 @@ function read(args: string[]): { port: number; host: string; data?: string | und
     process.exit(0);
   }
   const port = Number(values.port ?? '54321');
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Stop(`--port ${values.port} is no port: use a number from 0 to 65535.`);
+  if (!/^\d+$/.test(values.port ?? '0') || port > 65_535) throw new Stop(`--port ${values.port} is no port: use a number from 0 to 65535.`);
   return { port, host: values.host ?? '127.0.0.1', data: values.data, config: values.config };
 }
 
 function text(file: string): string {
-  if (!existsSync(file)) throw new Stop(`--config ${file}: there is no such file.`);
-  return readFileSync(file, 'utf8');
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Stop(`--config ${file}: there is no such file.`);
+    throw new Stop(`--config ${file} cannot be read: ${(error as Error).message}`);
+  }
 }
 
 function listening(error: unknown, port: number, address: string): unknown {
@@ -94,6 +98,9 @@ function listening(error: unknown, port: number, address: string): unknown {
       return new Stop(`Port ${port} needs more rights: choose one above 1023 with --port.`);
     case 'EADDRNOTAVAIL':
       return new Stop(`This machine has no address ${address}: use --host 127.0.0.1 or 0.0.0.0.`);
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return new Stop(`There is no address ${address}: use --host 127.0.0.1 or 0.0.0.0.`);
     default:
       return error;
   }
