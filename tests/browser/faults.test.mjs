@@ -31,13 +31,14 @@ async function countLoads(page) {
   return loads;
 }
 
-function refusal(answer, status, label) {
+/** `again` is whether the same request may succeed later. */
+function refusal(answer, status, label, { again = status === 503 } = {}) {
   assert.equal(answer.status, status, `${label}: ${answer.body}`);
   const error = JSON.parse(answer.body);
   assert.deepEqual(Object.keys(error).toSorted(), fields, label);
   assert.equal(answer.headers['access-control-allow-origin'], '*', label);
   assert.match(answer.headers['content-type'], /^application\/json/, label);
-  if (status === 503) assert.ok(Number(answer.headers['retry-after']) > 0, label);
+  assert.equal(Number(answer.headers['retry-after'] ?? 0) > 0, again, label);
   return error;
 }
 
@@ -253,4 +254,41 @@ test('a file of the build before is there while its page is', async (t) => {
   // The part of the page that is loaded only now has no file at the server any more.
   await gateway.page.evaluate(() => { location.hash = '#/sql'; });
   await gateway.page.locator('.cm-editor').waitFor();
+});
+
+test('a page whose requests are kept past the worker says so', async (t) => {
+  const gateway = await openGateway(browser);
+  t.after(() => gateway.close());
+  const session = await browser.newCDPSession(gateway.page);
+  await session.send('Network.enable');
+  await session.send('Network.setBypassServiceWorker', { bypass: true });
+  await gateway.page.reload();
+  await gateway.page.getByText('This page was loaded past its service worker').waitFor();
+  await session.send('Network.setBypassServiceWorker', { bypass: false });
+  await gateway.page.reload();
+  await untilReady(gateway.page);
+  await gateway.page.getByRole('alert').waitFor({ state: 'detached' });
+});
+
+test('a database that does not open says why, on the page and in each answer', async (t) => {
+  const server = await serveDist();
+  server.intercept((path) => (path.endsWith('.data') ? { status: 404, body: '' } : undefined));
+  const page = await browser.newPage();
+  t.after(async () => { await page.close(); await server.close(); });
+  await page.goto(`${server.url}/?storage=auto`);
+  await page.getByText('The database did not open').waitFor();
+  const error = refusal(await call(page, '/rest/v1/anything'), 503, 'no database', { again: false });
+  for (const said of [await page.getByRole('alert').textContent(), JSON.stringify(error)]) {
+    assert.match(said, /cannot be opened/);
+    assert.doesNotMatch(said, /\[object|undefined/);
+  }
+});
+
+test('a page whose worker cannot be registered says so', async (t) => {
+  const server = await serveDist();
+  server.intercept((path) => (path === '/sw.js' ? { status: 500, body: '' } : undefined));
+  const page = await browser.newPage();
+  t.after(async () => { await page.close(); await server.close(); });
+  await page.goto(`${server.url}/?storage=memory`);
+  await page.getByText('The service worker did not start').waitFor();
 });

@@ -2,6 +2,7 @@
 import { PGlite, type PGliteOptions } from '@electric-sql/pglite';
 import { pgcrypto } from '@electric-sql/pglite/contrib/pgcrypto';
 import { uuid_ossp } from '@electric-sql/pglite/contrib/uuid_ossp';
+import { text } from './text.ts';
 
 const searchPath = '"$user", public, extensions';
 
@@ -29,8 +30,8 @@ export async function openPostgres(options: PGliteOptions): Promise<PGlite> {
       },
     });
   } catch (error) {
-    const text = [error instanceof Error ? error.message : String(error), ...said].join(' ');
-    throw new Error(text, { cause: error });
+    const words = [text(error), ...said].join(' ');
+    throw new Error(words, { cause: error });
   }
 }
 

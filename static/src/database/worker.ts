@@ -8,6 +8,7 @@ import { checkIndexedDb, indexedDbExists, indexedDbName, indexedDbRemove } from 
 import type { FromWorker, Open, ToWorker } from './messages.ts';
 import { opfsExists, opfsFiles, opfsOffered, opfsRemove, opfsServes } from './opfs.ts';
 import { openPostgres, session } from './postgres.ts';
+import { text } from './text.ts';
 
 declare const self: DedicatedWorkerGlobalScope;
 
@@ -115,5 +116,3 @@ function hold(name: string): Promise<void> {
     navigator.locks.request(name, () => new Promise<never>(() => granted())).catch(refused);
   });
 }
-
-const text = (error: unknown) => (error instanceof Error ? error.message : String(error));

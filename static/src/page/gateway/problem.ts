@@ -56,11 +56,12 @@ export function problem({ worker, workerVersion, met, database, answer, refusedF
       reason: database.reason,
     };
   }
-  if (worker.kind === 'bypassed') {
+  // The worker may take a page that was loaded past it, and the developer tools keep its requests past it all the same.
+  if (worker.kind === 'bypassed' || (worker.kind === 'active' && answer?.kind === 'absent' && refusedFor >= patience)) {
     return {
       title: 'This page was loaded past its service worker',
       what: 'A hard reload (Shift+Reload) does that, and so does “Bypass for network” in the developer tools.',
-      advice: ['Reload the page normally.'],
+      advice: ['Reload the page normally.', 'In the developer tools, clear “Bypass for network”.'],
       action: 'reload',
     };
   }

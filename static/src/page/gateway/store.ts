@@ -29,7 +29,7 @@ export interface View {
   database: Database;
   /** The gateway's last word; undefined before the first. */
   answer?: StatusAnswer;
-  /** For how many milliseconds every answer was a refusal. */
+  /** For how many milliseconds every answer was a refusal, or not the gateway's. */
   refusedFor: number;
 }
 
@@ -66,7 +66,7 @@ export function watchGateway(project: string, version: string): Gateway {
     const answer = await readStatus(project);
     const now = performance.now();
     if (view.database.kind === 'waiting' && owning()) set({ database: { kind: 'opening' } });
-    refusedSince = answer.kind === 'refused' ? (refusedSince ?? now) : undefined;
+    refusedSince = answer.kind === 'refused' || answer.kind === 'absent' ? (refusedSince ?? now) : undefined;
     set({ answer, refusedFor: refusedSince === undefined ? 0 : now - refusedSince });
   };
   const refresh = () => {
