@@ -38,7 +38,7 @@ function worker({ worker, answer }: View): Fact {
     case 'off': return { name, value: 'Switched off', tone: 'warn' };
     case 'bypassed': return { name, value: 'Bypassed', more: 'Reload the page normally', tone: 'bad' };
     case 'failed': return { name, value: 'Failed', more: worker.reason, tone: 'bad' };
-    case 'active': return { name, value: 'Active', tone: 'good', ...(answer?.kind === 'absent' && { more: 'It does not answer yet' }) };
+    case 'active': return answer?.kind === 'absent' ? { name, value: 'Active', more: 'It does not answer', tone: 'warn' } : { name, value: 'Active', tone: 'good' };
   }
 }
 
