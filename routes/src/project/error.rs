@@ -30,6 +30,17 @@ pub enum LoadError {
     Verifier(VerifierError),
 }
 
+impl LoadError {
+    /// Whether nobody answered at all: then no request of this project can be served.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Answer(AnswerError::Unavailable(_))
+                | Self::Schema(SchemaError::Answer(AnswerError::Unavailable(_)))
+        )
+    }
+}
+
 impl fmt::Display for LoadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,7 +10,15 @@ use futures::{
 use super::Project;
 use crate::{ApiError, World, config::Config};
 
-type Loading = Shared<LocalBoxFuture<'static, Result<Rc<Project>, ApiError>>>;
+type Loading = Shared<LocalBoxFuture<'static, Result<Rc<Project>, Failed>>>;
+
+/// A load that failed, for every request that waited for it.
+#[derive(Clone)]
+struct Failed {
+    answer: ApiError,
+    /// The database did not answer at all.
+    silence: bool,
+}
 
 /// The loaded projects. Requests that come while one is loading share its load.
 ///
@@ -86,8 +94,9 @@ impl<W: World + 'static> Registry<W> {
         }
     }
 
-    /// The project as it is now. Where it cannot be read again, it is served as it was, and the
-    /// next request tries again.
+    /// The project as it is now. Where its database answers but it cannot be read again, it is
+    /// served as it was, and the next request tries again. A database that does not answer is said
+    /// to be away: what was known of it would tell of tables that are missing.
     pub async fn get(&self, name: &str) -> Result<Rc<Project>, ApiError> {
         let (wanted, before) = {
             let mut entries = self.entries.borrow_mut();
@@ -106,9 +115,9 @@ impl<W: World + 'static> Registry<W> {
                 // A load that began before this request's reload may have seen less.
                 Ok(_) if count < wanted => {}
                 Ok(project) => return Ok(project),
-                Err(error) => match before {
-                    Some((_, project)) => return Ok(project),
-                    None => return Err(error),
+                Err(failed) => match before {
+                    Some((_, project)) if !failed.silence => return Ok(project),
+                    _ => return Err(failed.answer),
                 },
             }
         }
@@ -131,12 +140,15 @@ impl<W: World + 'static> Registry<W> {
         (count, loading)
     }
 
-    async fn load(self, name: String, count: u64) -> Result<Rc<Project>, ApiError> {
+    async fn load(self, name: String, count: u64) -> Result<Rc<Project>, Failed> {
         let result = Project::load(&*self.world, &name, &self.config).await;
         let mut entries = self.entries.borrow_mut();
         let entry = entries.entry(name).or_default();
         entry.loading = None;
-        let project = Rc::new(result?);
+        let project = Rc::new(result.map_err(|error| Failed {
+            silence: error.is_silence(),
+            answer: error.into(),
+        })?);
         entry.loaded = Some((count, Rc::clone(&project)));
         Ok(project)
     }

@@ -722,6 +722,7 @@ fn a_request_after_a_reload_sees_what_is_new() {
         max_rows("1"),
         max_rows("2"),
         max_rows("3"),
+        Ok([&error("XX000", "cache lookup failed")[..], &ready()].concat()),
         Err(Unavailable::Deadline),
         max_rows("5"),
     ]);
@@ -748,10 +749,15 @@ fn a_request_after_a_reload_sees_what_is_new() {
         // What cannot be read again is served as it was, until it can.
         router.notified("default", "pgrst", "");
         assert_eq!(project().await, Ok(3));
+        // What does not answer is not served at all.
+        assert_eq!(
+            project().await.map_err(|error| error.status.as_u16()),
+            Err(503)
+        );
         assert_eq!(project().await, Ok(5));
         assert_eq!(project().await, Ok(5));
     });
-    assert_eq!(router.world().asked.borrow().len(), 5);
+    assert_eq!(router.world().asked.borrow().len(), 6);
 }
 
 #[test]
