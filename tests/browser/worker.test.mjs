@@ -13,11 +13,13 @@ const call = (path, init = {}) => gateway.page.evaluate(async ([path, init]) => 
 }, [path, init]);
 
 test('paths of no API are left to the network', async () => {
+  const left = ['/@vite/client', '/src/main.tsx', '/assets/logo.svg', '/restaurant', '/rest', '/apply'];
   gateway.server.requests.length = 0;
-  for (const path of ['/@vite/client', '/src/main.tsx', '/assets/logo.svg', '/restaurant', '/rest', '/apply']) {
+  for (const path of left) {
     assert.equal((await call(path)).body, 'not a file of static/dist', path);
   }
-  assert.deepEqual(gateway.server.requests, ['/@vite/client', '/src/main.tsx', '/assets/logo.svg', '/restaurant', '/rest', '/apply']);
+  const reached = gateway.server.requests.filter((path) => left.includes(path));
+  assert.deepEqual(reached, left);
 });
 
 test('API paths never reach the network, known or not', async () => {
@@ -27,7 +29,8 @@ test('API paths never reach the network, known or not', async () => {
     statuses[path] = (await call(path, { headers: { apikey: gateway.keys.publishable } })).status;
   }
   assert.deepEqual(statuses, { '/health': 200, '/rest/v1/': 200, '/rest/v1/nope': 404, '/auth/v1/settings': 501, '/storage/v1/bucket': 501, '/functions/v1/hello': 501, '/app/shop/': 501, '/default/rest/v1/': 200, '/nobody/rest/v1/x': 503 });
-  assert.deepEqual(gateway.server.requests, []);
+  // What else reached the network is the worker keeping the build's files for when there is none.
+  assert.deepEqual(gateway.server.requests.filter((path) => path in statuses), []);
 });
 
 test('malformed input is answered in the API’s shape, with PostgREST’s status', async () => {
