@@ -4,6 +4,7 @@
 //   const gateway = await startGateway();
 //   const { keys } = await gateway.ready;
 //   createClient(gateway.url, keys.publishable)
+import type { Keys, Status } from './status.ts';
 import { ownDatabase, type Ownership, type StorageWish } from './database/owner.ts';
 import type { AskVersion, Claim, Keep, WorkerAnswer } from './sw/messages.ts';
 
@@ -16,27 +17,7 @@ export interface GatewayOptions {
   script?: string;
 }
 
-export interface Keys {
-  publishable: string;
-  secret: string;
-  /** The JWT that the publishable key stands for. */
-  anon: string;
-  /** The JWT that the secret key stands for. */
-  service_role: string;
-  /** The HS256 secret that signs them. */
-  jwt_secret: string;
-}
-
-export interface Status {
-  version: string;
-  project: string;
-  owner?: string | null;
-  storage: { kind: string; durable: boolean };
-  /** Bytes. */
-  database_size: number;
-  postgres_version: string;
-  keys: Keys;
-}
+export type { Keys, Status };
 
 export interface RunningGateway {
   /** What `createClient` takes. */
