@@ -129,6 +129,7 @@ test('without any tab that owns the database, a request is told so and when to c
   const browser = await launch();
   t.after(() => browser.close());
   const gateway = await openGateway(browser);
+  t.after(() => gateway.server.close());
   await gateway.sql(table);
   // A client of the worker that is no gateway page: it can fetch, and owns nothing.
   const bare = await browser.newPage();
