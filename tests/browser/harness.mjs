@@ -10,14 +10,24 @@ const candidates = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromiu
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--enable-features=SharedArrayBuffer'];
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm', '.json': 'application/json', '.svg': 'image/svg+xml' };
 
+/**
+ * A folder for a profile, deleted when this process ends: Chromium's processes write for a while after it says that it
+ * is closed.
+ */
+export function temporaryProfile() {
+  const folder = mkdtempSync(path.join(tmpdir(), 'gateway-profile-'));
+  process.once('exit', () => {
+    try { rmSync(folder, { recursive: true, force: true, maxRetries: 5 }); } catch { /* a leftover in the temporary folder */ }
+  });
+  return folder;
+}
+
 /** Starts Chromium with a profile: a new one, deleted on close, or the one at `profile`, which is kept. */
 export async function launch({ profile } = {}) {
   const executablePath = candidates.find((file) => file && existsSync(file));
   if (!executablePath) throw new Error('no Chromium found: run `cargo xtask setup`, or name one in $CHROMIUM');
-  const directory = profile ?? mkdtempSync(path.join(tmpdir(), 'gateway-profile-'));
+  const directory = profile ?? temporaryProfile();
   const context = await chromium.launchPersistentContext(directory, { executablePath, headless: true, args: flags, acceptDownloads: false });
-  // Chromium's processes write for a while after it says that it is closed; by the end of ours they are gone.
-  if (!profile) process.once('exit', () => { try { rmSync(directory, { recursive: true, force: true, maxRetries: 5 }); } catch { /* a leftover in the temporary folder */ } });
   return context;
 }
 

@@ -1,11 +1,8 @@
 // The gateway outlives what browsers do to it: killed workers, reloads, restarts, closed tabs.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { test } from 'node:test';
-import { launch, openGateway, openPage, serveDist, stopServiceWorkers, untilReady } from './harness.mjs';
+import { launch, openGateway, openPage, serveDist, stopServiceWorkers, temporaryProfile, untilReady } from './harness.mjs';
 
 const table = 'create table ledger (id int primary key, text text); grant all on ledger to anon;';
 
@@ -52,8 +49,7 @@ test('20 kills of the worker under traffic: nothing hangs, no acknowledged write
 });
 
 test('data and keys survive a reload and a restart of the browser', async (t) => {
-  const profile = mkdtempSync(path.join(tmpdir(), 'gateway-kept-'));
-  t.after(() => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
+  const profile = temporaryProfile();
   const server = await serveDist();
   t.after(() => server.close());
   const first = await launch({ profile });
@@ -75,8 +71,7 @@ test('data and keys survive a reload and a restart of the browser', async (t) =>
 });
 
 test('an acknowledged write survives a browser that is killed the moment it is acknowledged', async (t) => {
-  const profile = mkdtempSync(path.join(tmpdir(), 'gateway-killed-'));
-  t.after(() => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
+  const profile = temporaryProfile();
   const server = await serveDist();
   t.after(() => server.close());
   const first = await launch({ profile });
