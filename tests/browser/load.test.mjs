@@ -11,7 +11,7 @@ before(async () => {
     create table numbers (id int primary key, text text);
     insert into numbers select n, repeat(md5(n::text), 16) from generate_series(1, 100000) n;
     grant all on numbers to anon, service_role;
-    create function large(megabytes int) returns setof numbers language sql stable rows 100000 as $$ select id, text from numbers order by id limit megabytes * 1880 $$;
+    create function large(megabytes int) returns setof numbers language sql stable as $$ select id, repeat(text, 104) from numbers order by id limit megabytes * 19 $$; -- rows of 53 KB: a page has 1,000 rows at the most
     create function slow(seconds float) returns text language plpgsql as $$ begin perform pg_sleep(seconds); return 'slept'; end $$;
   `);
 });
