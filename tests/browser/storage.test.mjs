@@ -101,7 +101,13 @@ async function damaged(project, damage) {
     const read = async (folder, name) => (await (await folder.getFileHandle(name)).getFile()).text();
     const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle(${JSON.stringify(`gateway-${project}`)});
     const table = JSON.parse((await read(folder, 'state.txt')).split('\\n')[0]);
-    await (${damage.toString()})({ folder, table, read, write, data: await folder.getDirectoryHandle('data') });
+    const data = await folder.getDirectoryHandle('data');
+    // The worker may still be ending, and its files with it. What is held refuses before it changes.
+    await navigator.locks.request(${JSON.stringify(`gateway:files:${project}`)}, async () => {
+      for (;;) {
+        try { return await (${damage.toString()})({ folder, table, read, write, data }); } catch (error) { if (error.name !== 'NoModificationAllowedError') throw error; }
+      }
+    });
   })()`);
   return page;
 }
