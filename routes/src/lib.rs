@@ -9,6 +9,7 @@ pub mod body;
 pub mod config;
 pub mod console;
 pub mod cors;
+pub mod database;
 pub mod error;
 pub mod identity;
 pub mod project;

@@ -107,6 +107,12 @@ pub trait World {
         exchange: Exchange,
     ) -> impl Future<Output = Result<Answer, Unavailable>>;
 
+    /// Lets everything else that is ready run first: a long computation is cut by it, because all
+    /// requests share one thread.
+    fn pause(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+
     /// Where the database of `project` is open; `None` while nobody has said.
     fn host(&self, _project: &str) -> Option<Host> {
         None

@@ -2,12 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::sql::{
-    ResultColumn, Script,
-    settings::{self, Setting},
-};
+use super::sql::{ResultColumn, Script, settings};
 use crate::{
     ApiError, Body, World,
+    database::{self, Setting},
     wire::{AnswerError, BuildError, Message, Messages, PgError, Pipeline, Row, TransactionStatus},
     world::{self, Exchange, Unavailable},
 };
@@ -191,8 +189,8 @@ fn pipeline(script: &Script, transaction: &Transaction) -> Result<(Bytes, usize)
         pipeline.execute(begin, &[]);
         before += 1;
     }
-    let settings = settings::settings(&transaction.settings);
-    pipeline.execute(&settings.sql, &settings.parameters);
+    let local = database::settings(&transaction.settings);
+    pipeline.execute(&local.sql, &local.parameters);
     before += 1;
     if let Some(function) = &transaction.pre_request {
         let call = settings::pre_request(function);

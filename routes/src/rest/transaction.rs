@@ -9,8 +9,9 @@ use super::{
     request::RestRequest,
     respond::needs_verdict,
     run::{End, Isolation, Transaction},
-    sql::settings::{Setting, search_path},
+    sql::settings::search_path,
 };
+use crate::database::Setting;
 
 const ISOLATION: &str = "default_transaction_isolation";
 

@@ -2,12 +2,16 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc};
 
+use futures::channel::oneshot;
 use routes::{
     World,
     world::{Answer, Exchange, Host, Timestamp, Unavailable},
 };
 
-use super::link::{Link, News};
+use super::{
+    link::{Link, News},
+    timer::Timer,
+};
 
 /// Hears, with the project's name, of what comes over its line.
 type Tell = Rc<dyn Fn(&str, News)>;
@@ -66,6 +70,18 @@ impl World for Surroundings {
 
     async fn exchange(&self, project: &str, exchange: Exchange) -> Result<Answer, Unavailable> {
         Ok(self.link(project).exchange(exchange))
+    }
+
+    async fn pause(&self) {
+        let (resume, resumed) = oneshot::channel();
+        let mut resume = Some(resume);
+        let _timer = Timer::new(0, move || {
+            if let Some(resume) = resume.take() {
+                // Whoever does not wait any more needs no answer.
+                let _ = resume.send(());
+            }
+        });
+        let _ = resumed.await;
     }
 
     fn host(&self, project: &str) -> Option<Host> {

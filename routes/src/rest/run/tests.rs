@@ -1,44 +1,14 @@
 //! The messages of a transaction, and what becomes of its answers.
 
-use std::{cell::RefCell, collections::VecDeque};
-
 use bytes::BufMut as _;
 use expect_test::{Expect, expect};
-use futures::{executor::block_on, stream};
+use futures::executor::block_on;
 
 use super::*;
-use crate::{
-    rest::sql::Statement,
-    world::{Answer, Timestamp},
+use crate::database::{
+    Statement,
+    told::{Told, complete, failure, listed, message, ready},
 };
-
-/// A world whose database says what it was told to, in chunks of any size.
-#[derive(Default)]
-struct Told {
-    answers: RefCell<VecDeque<Vec<u8>>>,
-    asked: RefCell<Vec<Exchange>>,
-}
-
-impl World for Told {
-    fn now(&self) -> Timestamp {
-        Timestamp(0)
-    }
-
-    fn random(&self, _buffer: &mut [u8]) {}
-
-    async fn exchange(&self, _project: &str, exchange: Exchange) -> Result<Answer, Unavailable> {
-        self.asked.borrow_mut().push(exchange);
-        let answer = self.answers.borrow_mut().pop_front().unwrap();
-        let chunks: Vec<_> = answer
-            .chunks(1000)
-            .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
-            .collect();
-        Ok(Answer {
-            chunks: Box::pin(stream::iter(chunks)),
-            transaction: world::Transaction(7),
-        })
-    }
-}
 
 fn transaction(end: End) -> Transaction {
     Transaction {
@@ -58,27 +28,6 @@ fn script() -> Script {
         },
         estimate: None,
     }
-}
-
-/// The statements and ends of an exchange, one a line.
-fn listed(messages: &[u8]) -> String {
-    let mut lines = Vec::new();
-    let mut rest = messages;
-    while let [tag, a, b, c, d, after @ ..] = rest {
-        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize - 4;
-        let text = |bytes: &[u8]| {
-            let text = bytes.split(|byte| *byte == 0).find(|text| !text.is_empty());
-            String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
-        };
-        match tag {
-            b'P' => lines.push(text(&after[..length])),
-            b'Q' => lines.push(format!("simple {}", text(&after[..length]))),
-            b'S' => lines.push("sync".to_owned()),
-            _ => {}
-        }
-        rest = &after[length..];
-    }
-    lines.join("; ")
 }
 
 fn check(transaction: &Transaction, script: &Script, expected: Expect) {
@@ -122,28 +71,6 @@ fn transactions_begin_and_end() {
             r#"3: BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT set_config($1, $2, true); SELECT "api"."check"(); MAIN; ESTIMATE; COMMIT; sync"#
         ]],
     );
-}
-
-fn message(tag: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![tag];
-    bytes.put_u32(u32::try_from(body.len() + 4).unwrap());
-    bytes.extend_from_slice(body);
-    bytes
-}
-
-fn complete() -> Vec<u8> {
-    message(b'C', b"SELECT 1\0")
-}
-
-fn ready(status: u8) -> Vec<u8> {
-    message(b'Z', &[status])
-}
-
-fn failure(sqlstate: &str) -> Vec<u8> {
-    message(
-        b'E',
-        format!("SERROR\0VERROR\0C{sqlstate}\0Mno\0\0").as_bytes(),
-    )
 }
 
 /// The seven columns of an answer: this many rows, this body.

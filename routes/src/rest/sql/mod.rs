@@ -24,8 +24,9 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use writer::Statement;
 use writer::Writer;
+
+use crate::database::Statement;
 
 /// What the rows are called that a mutation or a call returned.
 pub(crate) const RETURNED: &str = "pgrst_source";

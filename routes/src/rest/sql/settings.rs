@@ -1,22 +1,7 @@
 //! Settings of the transaction: who asks, how, and what the response says back.
 
-use super::writer::{Statement, Writer, quoted};
-use crate::schema::QualifiedName;
-
-/// One setting of the transaction: name and value.
-pub type Setting = (String, String);
-
-/// `SELECT set_config(…), …` of all settings, in their order. The order matters: after `role` is
-/// set, the new role must be allowed to set the rest.
-pub fn settings(settings: &[Setting]) -> Statement {
-    let mut writer = Writer::default();
-    writer.raw("SELECT ");
-    writer.list(", ", settings, |writer, (name, value)| {
-        writer.raw("set_config(").value(name.as_str()).raw(", ");
-        writer.value(value.as_str()).raw(", true)");
-    });
-    writer.finish()
-}
+use super::writer::{Writer, quoted};
+use crate::{database::Statement, schema::QualifiedName};
 
 /// The call of the function that runs before every request.
 pub fn pre_request(function: &str) -> Statement {

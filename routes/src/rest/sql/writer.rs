@@ -1,13 +1,6 @@
 //! Pushes SQL together so that no value from a request can become part of its text.
 
-use crate::{schema::QualifiedName, wire::Parameter};
-
-/// SQL and the values that its `$n` stand for.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Statement {
-    pub sql: String,
-    pub parameters: Vec<Parameter>,
-}
+use crate::{database::Statement, schema::QualifiedName, wire::Parameter};
 
 /// **Invariant:** what it writes verbatim is text of our own source (`&'static str`), or comes from
 /// the database's catalog; all else is quoted or bound.
