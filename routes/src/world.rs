@@ -113,6 +113,11 @@ pub trait World {
         std::future::ready(())
     }
 
+    /// Whether there is such a project at all; its database need not be open now.
+    fn has_project(&self, _project: &str) -> impl Future<Output = bool> {
+        std::future::ready(true)
+    }
+
     /// Where the database of `project` is open; `None` while nobody has said.
     fn host(&self, _project: &str) -> Option<Host> {
         None

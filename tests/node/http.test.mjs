@@ -69,7 +69,7 @@ test('HEAD has the headers of GET and no body', async () => {
 // Known wrong: it takes five seconds, and speaks of tabs.
 test('a project that this server does not have is refused', async () => {
   const response = await server.fetch('/other/rest/v1/todos');
-  assert.deepEqual([response.status, (await response.json()).message], [503, 'No tab has the database open']);
+  assert.deepEqual([response.status, (await response.json()).message], [404, 'There is no project other']);
 });
 
 test('malformed requests are answered, each with what it deserves', async () => {

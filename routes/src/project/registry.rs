@@ -1,14 +1,15 @@
 //! The projects that are loaded, each once.
 
-use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, fmt, pin::pin, rc::Rc};
 
 use futures::{
     FutureExt as _,
-    future::{LocalBoxFuture, Shared},
+    future::{self, Either, LocalBoxFuture, Shared},
 };
+use http::StatusCode;
 
 use super::Project;
-use crate::{ApiError, World, config::Config};
+use crate::{ApiError, World, config::Config, table::DEFAULT_PROJECT};
 
 type Loading = Shared<LocalBoxFuture<'static, Result<Rc<Project>, Failed>>>;
 
@@ -141,15 +142,36 @@ impl<W: World + 'static> Registry<W> {
     }
 
     async fn load(self, name: String, count: u64) -> Result<Rc<Project>, Failed> {
-        let result = Project::load(&*self.world, &name, &self.config).await;
+        let result = self.read(&name).await;
         let mut entries = self.entries.borrow_mut();
         let entry = entries.entry(name).or_default();
         entry.loading = None;
-        let project = Rc::new(result.map_err(|error| Failed {
-            silence: error.is_silence(),
-            answer: error.into(),
-        })?);
+        let project = Rc::new(result?);
         entry.loaded = Some((count, Rc::clone(&project)));
         Ok(project)
+    }
+
+    /// Loads a project, unless its name is nobody's: then there is no database to wait for.
+    async fn read(&self, name: &str) -> Result<Project, Failed> {
+        let loading = pin!(Project::load(&*self.world, name, &self.config));
+        let asking = pin!(async {
+            // The one that is addressed without a name may still be about to be made.
+            name == DEFAULT_PROJECT || self.world.has_project(name).await
+        });
+        let result = match future::select(loading, asking).await {
+            Either::Left((result, _)) => result,
+            Either::Right((true, loading)) => loading.await,
+            Either::Right((false, _)) => {
+                let message = format!("There is no project {name}");
+                return Err(Failed {
+                    answer: ApiError::new(StatusCode::NOT_FOUND, "GW404", message),
+                    silence: true,
+                });
+            }
+        };
+        result.map_err(|error| Failed {
+            silence: error.is_silence(),
+            answer: error.into(),
+        })
     }
 }

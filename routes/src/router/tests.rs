@@ -31,6 +31,10 @@ impl World for Script {
         buffer.fill(9);
     }
 
+    async fn has_project(&self, project: &str) -> bool {
+        project != "nobody"
+    }
+
     async fn exchange(&self, _project: &str, exchange: Exchange) -> Result<Answer, Unavailable> {
         self.asked.borrow_mut().push(exchange);
         // Others may come while the database works.
@@ -444,6 +448,19 @@ fn a_database_that_does_not_answer_is_a_503() {
         content-length: 125
         proxy-status: PostgREST; error=GW500
         {"code":"GW500","details":"db-max-rows: expected a number of rows","hint":null,"message":"A setting of the project is wrong"}"#]],
+    );
+}
+
+#[test]
+fn nobodys_project_is_a_404_at_once() {
+    check(
+        &router(vec![Err(Unavailable::NoOwner)]),
+        "GET /nobody/rest/v1/todos",
+        expect![[r#"
+            404 Not Found
+            content-length: 82
+            proxy-status: PostgREST; error=GW404
+            {"code":"GW404","details":null,"hint":null,"message":"There is no project nobody"}"#]],
     );
 }
 

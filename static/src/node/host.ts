@@ -69,11 +69,14 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
       options: { build: GATEWAY_VERSION, config: options.config ?? {}, config_text: options.configText ?? '' },
       release: () => undefined,
     }),
-    wantPort(wanted) {
-      if (wanted !== project || !database) return;
-      const { port1, port2 } = new MessageChannel();
-      database.serve(port2);
-      void gateway.attach(wanted, port1);
+    asked: {
+      wantPort(wanted) {
+        if (wanted !== project || !database) return;
+        const { port1, port2 } = new MessageChannel();
+        database.serve(port2);
+        void gateway.attach(wanted, port1);
+      },
+      hasProject: async (name) => name === project,
     },
   });
   // Settings are read when the instance is made: what is wrong with them is said before a folder is touched.

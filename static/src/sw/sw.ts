@@ -5,6 +5,7 @@ self.addEventListener('activate', (event) => event.waitUntil(activate()));
 self.addEventListener('fetch', (event) => fetched(event));
 self.addEventListener('message', (event) => event.waitUntil(heard(event)));
 
+import { readChoice } from '../database/choice.ts';
 import type { PortWanted } from '../ports.ts';
 import { refusal, Supervised } from '../wasm/instance.ts';
 import { asksToLeave, isolated, isolation, leave, needsIsolation } from './isolation.ts';
@@ -18,7 +19,7 @@ const ours = new RegExp(GATEWAY_PATTERN);
 
 const gateway = new Supervised({
   module: compiled,
-  wantPort: (project) => void wantPorts(project),
+  asked: { wantPort: (project) => void wantPorts(project), hasProject },
   async prepare() {
     const life = `gateway:client:${crypto.randomUUID()}`;
     const release = await hold(life);
@@ -125,6 +126,13 @@ async function wantPorts(project?: string): Promise<void> {
   const message: PortWanted = { kind: 'port-wanted', ...(project !== undefined && { project }) };
   const clients = await self.clients.matchAll({ includeUncontrolled: true, type: 'window' });
   for (const client of clients) if (isPage(client)) client.postMessage(message);
+}
+
+/** Whether a project was ever opened here, or a page is about to: it asks for the lock first. */
+async function hasProject(project: string): Promise<boolean> {
+  if (await readChoice(project)) return true;
+  const { held = [], pending = [] } = await navigator.locks.query();
+  return [...held, ...pending].some(({ name }) => name === `gateway:database:${project}`);
 }
 
 /** Holds a Web Lock; whoever waits for it learns that its holder is gone. */

@@ -31,8 +31,10 @@ declare module 'glue:gateway' {
     openStream(source: Source): ReadableStream;
     /** The instance panicked, and is about to trap. */
     panicked(message: string): void;
-    /** A request waits for a port to this project's database. */
+    /** A request waits for a port to this project's database; it arrives by `attach`. */
     wantPort(project: string): void;
+    /** Whether there is such a project, here and now; its database need not be open. */
+    hasProject(project: string): Promise<boolean>;
   }
 
   export interface Source {

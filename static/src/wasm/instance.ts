@@ -4,7 +4,7 @@
 // its memory cannot be trusted again. So whatever waits on an instance is registered here, is failed when the instance
 // dies, and the next request meets a fresh one.
 
-import { instantiate, type Gateway, type Source } from 'glue:gateway';
+import { instantiate, type Gateway, type Source, type Supervisor } from 'glue:gateway';
 
 /** An instance that died, under an id that its log line and its answers share. */
 export class Died extends Error {
@@ -17,14 +17,14 @@ class Instance {
   readonly #waiting = new Set<(died: Died) => void>();
   readonly #onDeath: (instance: Instance) => void;
 
-  constructor(module: WebAssembly.Module, options: string, onDeath: (instance: Instance) => void, wantPort: (project: string) => void) {
+  constructor(module: WebAssembly.Module, options: string, onDeath: (instance: Instance) => void, asked: Asked) {
     this.#onDeath = onDeath;
     const glue = instantiate({
       queueMicrotask: (task) => queueMicrotask(this.guard(task)),
       guard: (callback) => this.guard(callback),
       openStream: (source) => this.#openStream(source),
       panicked: (message) => this.#die(message),
-      wantPort,
+      ...asked,
     });
     glue.initSync({ module });
     this.gateway = new glue.Gateway(options);
@@ -82,11 +82,13 @@ class Instance {
   }
 }
 
+/** What the instance asks of the host that it runs in. */
+export type Asked = Pick<Supervisor, 'wantPort' | 'hasProject'>;
+
 export interface Surroundings {
   /** The compiled module. */
   module(): Promise<WebAssembly.Module>;
-  /** Asks whoever may own the project's database for a port; it arrives by `attach`. */
-  wantPort(project: string): void;
+  asked: Asked;
   /** Settings for a new instance, and what releases whatever was acquired for it. */
   prepare(): Promise<{ options: object; release(): void }>;
 }
@@ -150,7 +152,6 @@ export class Supervised {
   }
 
   async #begin(): Promise<Instance> {
-    const { wantPort } = this.#surroundings;
     const [module, { options, release }] = await within(20_000, Promise.all([this.#surroundings.module(), this.#surroundings.prepare()]));
     const onDeath = () => {
       this.#current = undefined;
@@ -158,7 +159,7 @@ export class Supervised {
       this.#ports.clear();
       release();
     };
-    return new Instance(module, JSON.stringify(options), onDeath, wantPort);
+    return new Instance(module, JSON.stringify(options), onDeath, this.#surroundings.asked);
   }
 }
 

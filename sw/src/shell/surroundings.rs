@@ -3,15 +3,26 @@
 use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc};
 
 use futures::channel::oneshot;
+use js_sys::Promise;
 use routes::{
     World,
     world::{Answer, Exchange, Host, Timestamp, Unavailable},
 };
 
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::JsFuture;
+
 use super::{
     link::{Link, News},
     timer::Timer,
 };
+
+#[wasm_bindgen]
+extern "C" {
+    /// Whether there is such a project: a promise of a boolean.
+    #[wasm_bindgen(js_namespace = supervisor, js_name = hasProject)]
+    fn has_project(project: &str) -> Promise;
+}
 
 /// Hears, with the project's name, of what comes over its line.
 type Tell = Rc<dyn Fn(&str, News)>;
@@ -82,6 +93,12 @@ impl World for Surroundings {
             }
         });
         let _ = resumed.await;
+    }
+
+    async fn has_project(&self, project: &str) -> bool {
+        // Where the browser does not tell, the database's silence has to.
+        let told = JsFuture::from(has_project(project)).await;
+        told.map_or(true, |told| told.is_truthy())
     }
 
     fn host(&self, project: &str) -> Option<Host> {
