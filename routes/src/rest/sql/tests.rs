@@ -24,7 +24,7 @@ fn reads() {
         "GET /projects?select=id,title:name,data->a->>0,client_id::text&id=gte.2&name=not.like.W*&order=name.desc.nullslast,id&limit=3&offset=1",
         expect![[r#"
             SELECT null::bigint AS total, pg_catalog.count(*) AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t), '[]') AS body
-            FROM (SELECT "api"."projects"."id", "api"."projects"."name" AS "title", "api"."projects"."data"->$1->>$2::int AS "a", CAST("api"."projects"."client_id" AS text) FROM "api"."projects"
+            FROM (SELECT "api"."projects"."id", "api"."projects"."name" AS "title", "api"."projects"."data"->$1->>$2::int AS "a", CAST("api"."projects"."client_id" AS "text") FROM "api"."projects"
             WHERE "api"."projects"."id" >= $3 AND NOT "api"."projects"."name" LIKE $4 ORDER BY "api"."projects"."name" DESC NULLS LAST, "api"."projects"."id" LIMIT $5 OFFSET $6) _postgrest_t
             $1 = a
             $2 = 0
@@ -205,7 +205,7 @@ fn spreads_and_aggregates() {
         "GET /projects?select=client_id,count(),id.sum()::text",
         expect![[r#"
             SELECT null::bigint AS total, pg_catalog.count(*) AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t), '[]') AS body
-            FROM (SELECT "api"."projects"."client_id", count(*), CAST(sum("api"."projects"."id") AS text) FROM "api"."projects" GROUP BY 1) _postgrest_t
+            FROM (SELECT "api"."projects"."client_id", count(*), CAST(sum("api"."projects"."id") AS "text") FROM "api"."projects" GROUP BY 1) _postgrest_t
         "#]],
     );
     check(
@@ -379,7 +379,7 @@ fn names_are_quoted() {
         "GET /projects?select=%22a%5C%22b%22::text&%22c%5C%22d%22=is.null",
         expect![[r#"
             SELECT null::bigint AS total, pg_catalog.count(*) AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t), '[]') AS body
-            FROM (SELECT CAST("api"."projects"."a""b" AS text) FROM "api"."projects"
+            FROM (SELECT CAST("api"."projects"."a""b" AS "text") FROM "api"."projects"
             WHERE "api"."projects"."c""d" IS NULL) _postgrest_t
         "#]],
     );

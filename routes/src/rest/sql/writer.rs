@@ -2,6 +2,41 @@
 
 use crate::{database::Statement, schema::QualifiedName, wire::Parameter};
 
+/// Types that are part of SQL's grammar: in quotes, Postgres knows them under other names or not at
+/// all (`"char"` is another type than `char`).
+///
+/// Source: Postgres's manual, "Data Types".
+const SPELLED_TYPES: [&str; 28] = [
+    "bigint",
+    "bit",
+    "bit varying",
+    "boolean",
+    "char",
+    "char varying",
+    "character",
+    "character varying",
+    "dec",
+    "decimal",
+    "double precision",
+    "float",
+    "int",
+    "integer",
+    "national char",
+    "national char varying",
+    "national character",
+    "national character varying",
+    "nchar",
+    "nchar varying",
+    "real",
+    "smallint",
+    "time",
+    "time with time zone",
+    "time without time zone",
+    "timestamp",
+    "timestamp with time zone",
+    "timestamp without time zone",
+];
+
 /// **Invariant:** what it writes verbatim is text of our own source (`&'static str`), or comes from
 /// the database's catalog; all else is quoted or bound.
 #[derive(Debug, Default)]
@@ -44,15 +79,15 @@ impl Writer {
         }
     }
 
-    /// A type that a request casts to. Postgres knows `int` and `double precision` only unquoted;
-    /// anything but words is taken for a type of that odd name.
+    /// A type that a request casts to: one that SQL spells as words, or one that the catalog has.
+    ///
+    /// As everywhere in SQL, the case of letters does not matter.
     pub(super) fn cast_type(&mut self, name: &str) -> &mut Self {
-        let starts = |letter: char| letter.is_ascii_alphabetic() || letter == '_';
-        let is_word = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | ' ');
-        if name.starts_with(starts) && name.chars().all(is_word) {
-            self.catalog(name)
-        } else {
-            self.identifier(name)
+        let words: Vec<_> = name.split_ascii_whitespace().collect();
+        let name = words.join(" ").to_ascii_lowercase();
+        match SPELLED_TYPES.iter().find(|spelled| **spelled == name) {
+            Some(spelled) => self.raw(spelled),
+            None => self.identifier(&name),
         }
     }
 
@@ -143,16 +178,21 @@ mod tests {
     }
 
     #[test]
-    fn casts_are_words_or_quoted() {
-        let cast = |name: &str| {
+    fn casts_are_spelled_or_quoted() {
+        for (name, written) in [
+            ("double precision", "double precision"),
+            ("Double  Precision", "double precision"),
+            ("INT", "int"),
+            ("text", r#""text""#),
+            ("JSONB", r#""jsonb""#),
+            ("numeric", r#""numeric""#),
+            ("select", r#""select""#),
+            ("int and 1", r#""int and 1""#),
+            ("text); drop table x; --", r#""text); drop table x; --""#),
+        ] {
             let mut writer = Writer::default();
             writer.cast_type(name);
-            writer.finish().sql
-        };
-        assert_eq!(cast("double precision"), "double precision");
-        assert_eq!(
-            cast("text); drop table x; --"),
-            r#""text); drop table x; --""#
-        );
+            assert_eq!(writer.finish().sql, written);
+        }
     }
 }
