@@ -49,7 +49,8 @@ const fields = {
   configServerTraceHeader: ['server-trace-header', optional],
 };
 
-function settings(config) {
+/** Settings under the names that a configuration file has for them. */
+export function settings(config) {
   const texts = { 'db-authenticator': '' };
   for (const [field, [name, text]] of Object.entries(fields)) texts[name] = String(text(config[field]));
   for (const [name, value] of config.configAppSettings) texts[name] = value;
