@@ -1,6 +1,6 @@
 // The shell: a header with the gateway's state, the places to go, and the place one is at.
 import { ActionIcon, Menu, useMantineColorScheme } from '@mantine/core';
-import { Database, House, Monitor, Moon, Send, SquareTerminal, Sun, type LucideIcon } from 'lucide-react';
+import { Database, FolderOpen, House, Inbox, Monitor, Moon, Send, ShieldCheck, SquareTerminal, Sun, Users as People, type LucideIcon } from 'lucide-react';
 import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from 'react';
 import { Home } from './Home.tsx';
 import { StatePill } from './gateway/StatePill.tsx';
@@ -8,15 +8,24 @@ import { Trouble } from './gateway/Trouble.tsx';
 import { ProjectSwitcher } from './gateway/ProjectSwitcher.tsx';
 import { Announcer } from './parts/Announcer.tsx';
 import { ErrorBoundary } from './parts/ErrorBoundary.tsx';
+import { Shown } from './parts/shown.ts';
 
 const SqlEditor = lazy(() => import('./sql/SqlEditor.tsx'));
 const RequestConsole = lazy(() => import('./requests/RequestConsole.tsx'));
+const Users = lazy(() => import('./users/Users.tsx'));
+const Outbox = lazy(() => import('./outbox/Outbox.tsx'));
+const Storage = lazy(() => import('./storage/Storage.tsx'));
+const Policies = lazy(() => import('./policies/Policies.tsx'));
 const SampleData = lazy(() => import('./sample/SampleData.tsx'));
 
 const places = {
   '': { title: 'Project', icon: House, show: () => <Home /> },
   sql: { title: 'SQL editor', icon: SquareTerminal, show: () => <SqlEditor /> },
   requests: { title: 'Requests', icon: Send, show: () => <RequestConsole /> },
+  users: { title: 'Users', icon: People, show: () => <Users /> },
+  outbox: { title: 'Outbox', icon: Inbox, show: () => <Outbox /> },
+  storage: { title: 'Storage', icon: FolderOpen, show: () => <Storage /> },
+  policies: { title: 'Policies', icon: ShieldCheck, show: () => <Policies /> },
   sample: { title: 'Sample data', icon: Database, show: () => <SampleData /> },
 } satisfies Record<string, { title: string; icon: LucideIcon; show: () => ReactNode }>;
 
@@ -29,7 +38,11 @@ export function App() {
   const [opened, setOpened] = useState<Place[]>([place]);
   if (!opened.includes(place)) setOpened([...opened, place]);
   const main = useRef<HTMLElement>(null);
+  const here = useRef<HTMLAnchorElement>(null);
   useEffect(() => {
+    // On a narrow window the places are a strip that scrolls.
+    const link = here.current;
+    if (link?.parentElement) link.parentElement.scrollLeft = link.offsetLeft - (link.parentElement.clientWidth - link.offsetWidth) / 2;
     document.title = `${places[place].title} · Supabase Lite Gateway`;
   }, [place]);
 
@@ -51,7 +64,7 @@ export function App() {
         {order.map((name) => {
           const { title, icon: Icon } = places[name];
           return (
-            <a key={name} href={`#/${name}`} aria-current={name === place ? 'page' : undefined}>
+            <a key={name} ref={name === place ? here : undefined} href={`#/${name}`} aria-current={name === place ? 'page' : undefined}>
               <Icon size={16} strokeWidth={1.75} aria-hidden />
               <span>{title}</span>
             </a>
@@ -63,7 +76,9 @@ export function App() {
         {opened.map((name) => (
           <section key={name} hidden={name !== place} aria-label={places[name].title} className="place">
             <ErrorBoundary what={places[name].title}>
-              <Suspense fallback={<p className="quiet">Loading…</p>}>{places[name].show()}</Suspense>
+              <Shown value={name === place}>
+                <Suspense fallback={<p className="quiet">Loading…</p>}>{places[name].show()}</Suspense>
+              </Shown>
             </ErrorBoundary>
           </section>
         ))}

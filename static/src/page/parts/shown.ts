@@ -1,0 +1,4 @@
+// Whether a place that was opened is the one in front.
+import { createContext } from 'react';
+
+export const Shown = createContext(true);
