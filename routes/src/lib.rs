@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** nothing here depends on JavaScript bindings, on any target.
 
+pub mod auth;
 pub mod body;
 pub mod config;
 pub mod console;

@@ -111,9 +111,7 @@ mod tests {
         );
         check(
             r#"server-cors-allowed-origins = "http://a.test, http://b.test""#,
-            expect![[
-                r#"server_cors_allowed_origins: Some( [ "http://a.test", "http://b.test", ],"#
-            ]],
+            expect![[r#"server_cors_allowed_origins: Some( [ "http://a.test", "http://b.test","#]],
         );
         check(
             r#"jwt-secret = "a \"b\" \\ # c" # d"#,

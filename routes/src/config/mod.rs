@@ -6,6 +6,8 @@ mod setting;
 pub use file::parse;
 pub use setting::ConfigError;
 
+use crate::auth;
+
 /// What happens at the end of a request's transaction (`db-tx-end`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransactionEnd {
@@ -62,6 +64,8 @@ pub struct Config {
     pub app_settings: Vec<(String, String)>,
     /// The largest request body, in bytes (ours): more is 413.
     pub max_body_bytes: usize,
+    /// `auth.…`, under Supabase CLI's names.
+    pub auth: auth::Settings,
 }
 
 impl Default for Config {
@@ -100,6 +104,7 @@ impl Default for Config {
             server_trace_header: None,
             app_settings: Vec::new(),
             max_body_bytes: 64 * 1024 * 1024,
+            auth: auth::Settings::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ pub use error::LoadError;
 pub use registry::Registry;
 
 use crate::{
-    World,
+    World, auth,
     config::{Config, ConfigError},
     identity::{Identity, IdentityError, Keys, Secrets, Verifier},
     schema::{self, SchemaCache},
@@ -62,17 +62,20 @@ impl Project {
     pub async fn load(world: &impl World, name: &str, config: &Config) -> Result<Self, LoadError> {
         let candidate = Secrets::generate(|buffer| world.random(buffer), world.now());
         let mut messages = ask(world, name, &candidate, config).await?;
-        let secrets = match next(&mut messages).await?.all() {
-            Ok(results) => Some(secrets(rows(&results))?),
+        let own = match next(&mut messages).await?.all() {
+            Ok(results) => Some(results),
             Err(error) if error.sqlstate == UNDEFINED_TABLE => None,
             Err(error) => return Err(LoadError::Database(error)),
         };
+        let secrets = own.as_deref().map(|own| secrets(rows(own))).transpose()?;
         let settings = next(&mut messages)
             .await?
             .all()
             .map_err(LoadError::Database)?;
         let asked = config;
-        let config = with_settings(asked.clone(), rows(&settings))?;
+        let own = rows(own.as_deref().unwrap_or_default());
+        let config = with_own_settings(asked.clone(), own)?;
+        let config = with_settings(config, rows(&settings))?;
         let schema = if schema::parameters(&config) == schema::parameters(asked) {
             let facts = next(&mut messages)
                 .await?
@@ -176,6 +179,21 @@ fn secrets<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Secrets
         }),
         _ => Err(LoadError::Incomplete),
     }
+}
+
+/// Settings of the APIs that the page may change: `auth.…` in `gateway.settings`.
+fn with_own_settings<'a>(
+    mut config: Config,
+    settings: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<Config, LoadError> {
+    for (name, value) in settings.filter(|(name, _)| auth::Settings::is_named(name)) {
+        match config.set(name, value) {
+            // Of a later version of the gateway.
+            Ok(()) | Err(ConfigError::Unknown(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(config)
 }
 
 fn with_settings<'a>(

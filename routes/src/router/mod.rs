@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use serde_json::json;
 
 use crate::{
-    ApiError, Body, World,
+    ApiError, Body, World, auth,
     config::Config,
     console, cors, identity,
     project::{LoadError, Project, Registry},
@@ -125,11 +125,10 @@ impl<W: World + 'static> Router<W> {
                 request.headers_mut().insert("content-profile", profile);
                 self.rest(name, request, "/rpc/graphql").await
             }
-            Endpoint::Auth
-            | Endpoint::Storage
-            | Endpoint::Functions
-            | Endpoint::Realtime
-            | Endpoint::App => Ok(missing(&route)),
+            Endpoint::Auth => self.auth(name, request, route.rest).await,
+            Endpoint::Storage | Endpoint::Functions | Endpoint::Realtime | Endpoint::App => {
+                Ok(missing(&route))
+            }
         }
     }
 
@@ -157,6 +156,16 @@ impl<W: World + 'static> Router<W> {
             arrived,
         };
         rest::handle(self.world(), context, &head, path, body).await
+    }
+
+    async fn auth(
+        &self,
+        name: &str,
+        request: Request<Body>,
+        path: &str,
+    ) -> Result<Response<Body>, ApiError> {
+        let project = self.project(name).await?;
+        Ok(auth::handle(self.world(), &project, path, request).await)
     }
 
     async fn query(&self, name: &str, request: Request<Body>) -> Result<Response<Body>, ApiError> {
@@ -236,13 +245,13 @@ fn health() -> Response<Body> {
 fn missing(route: &Route<'_>) -> Response<Body> {
     let status = StatusCode::NOT_IMPLEMENTED;
     let part = match route.endpoint {
-        Endpoint::Auth => "Auth",
         Endpoint::Storage => "Storage",
         Endpoint::Functions => "The runtime of edge functions",
         Endpoint::Realtime => "Realtime",
         Endpoint::App => "The runtime of guest applications",
         Endpoint::GraphQl => "GraphQL",
         Endpoint::Rest
+        | Endpoint::Auth
         | Endpoint::Query
         | Endpoint::Status
         | Endpoint::Health
@@ -250,7 +259,6 @@ fn missing(route: &Route<'_>) -> Response<Body> {
     };
     let message = format!("{part} is not part of this gateway yet");
     let body = match route.endpoint {
-        Endpoint::Auth => json!({"code": 501, "error_code": "not_implemented", "msg": message}),
         Endpoint::Storage => {
             json!({"statusCode": "501", "error": "not_implemented", "message": message})
         }

@@ -238,14 +238,6 @@ fn what_needs_no_database_asks_none() {
     );
     check(
         &router,
-        "GET /auth/v1/user",
-        expect![[r#"
-        501 Not Implemented
-        content-length: 88
-        {"code":501,"error_code":"not_implemented","msg":"Auth is not part of this gateway yet"}"#]],
-    );
-    check(
-        &router,
         "POST /storage/v1/object/a/b",
         expect![[r#"
         501 Not Implemented

@@ -1,0 +1,98 @@
+//! `/auth/v1` as GoTrue answers it.
+//!
+//! [`table`] says which endpoint a path leads to, each endpoint is a function of a [`Context`], and
+//! what it fails with becomes GoTrue's error in the shape that the client knows. The SQL stands in
+//! [`sql`].
+
+pub mod context;
+pub mod error;
+pub mod settings;
+pub mod sql;
+pub mod table;
+pub mod time;
+pub mod user;
+
+use http::{Method, Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+pub use context::Context;
+pub use error::{AuthError, ErrorCode};
+pub use settings::Settings;
+use table::Endpoint;
+use time::Time;
+
+use crate::{Body, World, project::Project, router::json_response};
+
+/// The largest body of a request.
+const LARGEST_BODY: usize = 1024 * 1024;
+
+/// Answers a request whose path behind the API's prefix is `path` (`/token`, still encoded); never
+/// fails.
+pub async fn handle<W: World>(
+    world: &W,
+    project: &Project,
+    path: &str,
+    request: Request<Body>,
+) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let Some(route) = table::find(path) else {
+        return not_found();
+    };
+    let body = match body.collect(LARGEST_BODY).await {
+        Ok(body) => body,
+        Err(error) => return AuthError::from(error).into_response(&head.headers),
+    };
+    let settings = &project.config.auth;
+    let context = Context {
+        world,
+        project,
+        settings,
+        head: &head,
+        route: &route,
+        body,
+        now: Time::from(world.now()),
+        url: url(settings, &head.uri, path),
+    };
+    match answer(&context).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(&head.headers),
+    }
+}
+
+/// Where this API is: the setting, else where the request came to, the project's prefix included.
+fn url(settings: &Settings, uri: &http::Uri, path: &str) -> String {
+    if !settings.external_url.is_empty() {
+        return settings.external_url.trim_end_matches('/').to_owned();
+    }
+    let whole = uri.path();
+    let prefix = whole.strip_suffix(path).unwrap_or(whole);
+    format!("{}{prefix}", context::origin(uri))
+}
+
+async fn answer<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, AuthError> {
+    let method = context.method();
+    match context.route.endpoint {
+        Endpoint::Health if method == Method::GET => Ok(health()),
+        _ => Ok(not_found()),
+    }
+}
+
+fn health() -> Response<Body> {
+    json(json!({
+        "version": concat!("v", env!("CARGO_PKG_VERSION")),
+        "name": "GoTrue",
+        "description": "GoTrue is a user registration and authentication API",
+    }))
+}
+
+/// 200 with a JSON body.
+pub(crate) fn json(body: Value) -> Response<Body> {
+    json_response(StatusCode::OK, body)
+}
+
+/// What GoTrue's own router says of a path that it does not have.
+fn not_found() -> Response<Body> {
+    let mut response = Response::new(Body::from("404 page not found\n".to_owned()));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}

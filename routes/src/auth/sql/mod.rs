@@ -1,0 +1,5 @@
+//! The only module of Auth that writes SQL: fixed texts, values as bind parameters.
+//!
+//! Statements run as the schema's owner with `auth` as their search path, and name it all the same.
+
+pub mod users;
