@@ -10,7 +10,9 @@ pub mod settings;
 pub mod sql;
 pub mod table;
 pub mod time;
+pub mod totp;
 pub mod user;
+pub mod webauthn;
 
 use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
