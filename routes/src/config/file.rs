@@ -114,17 +114,20 @@ mod tests {
             expect![[r#"server_cors_allowed_origins: Some( [ "http://a.test", "http://b.test","#]],
         );
         check(
-            r#"jwt-secret = "a \"b\" \\ # c" # d"#,
-            expect![[r#"jwt_secret: Some( "a \"b\" \\ # c","#]],
-        );
-        check(
-            "app.settings.a = 1\napp.settings.b = 2\napp.settings.a = 3",
-            expect![[r#"app_settings: [ ( "app.settings.b", "2", ), ( "app.settings.a", "3", ),"#]],
-        );
-        check(
             "db-uri = \"postgres://\"\nserver-port = 3000",
             expect![[""]],
         );
+    }
+
+    #[test]
+    fn secrets_are_read_too() {
+        let read = |text| parse(text, Config::default()).unwrap();
+        let config = read(r#"jwt-secret = "a \"b\" \\ # c" # d"#);
+        assert_eq!(config.jwt_secret.as_deref(), Some(r#"a "b" \ # c"#));
+        let config = read("app.settings.a = 1\napp.settings.b = 2\napp.settings.a = 3");
+        let settings = [("app.settings.b", "2"), ("app.settings.a", "3")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(config.app_settings, settings);
     }
 
     #[test]

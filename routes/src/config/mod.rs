@@ -3,6 +3,8 @@
 mod file;
 mod setting;
 
+use std::fmt;
+
 pub use file::parse;
 pub use setting::ConfigError;
 
@@ -26,7 +28,9 @@ pub enum OpenApiMode {
 }
 
 /// The settings of one project's REST API. Field names are PostgREST's, with `_` for `-`.
-#[derive(Debug, Clone)]
+///
+/// `Debug` shows neither the secret nor values of `app_settings`, where people keep secrets too.
+#[derive(Clone)]
 pub struct Config {
     /// Exposed schemas; the first is the default profile.
     pub db_schemas: Vec<String>,
@@ -68,6 +72,67 @@ pub struct Config {
     pub auth: auth::Settings,
 }
 
+impl fmt::Debug for Config {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whole, so that a new setting is thought of here too.
+        let Self {
+            db_schemas,
+            db_extra_search_path,
+            db_anon_role,
+            db_authenticator,
+            db_max_rows,
+            db_pre_request,
+            db_tx_end,
+            db_aggregates_enabled,
+            db_plan_enabled,
+            db_root_spec,
+            db_hoisted_tx_settings,
+            jwt_secret,
+            jwt_secret_is_base64,
+            jwt_aud,
+            jwt_role_claim_key,
+            openapi_mode,
+            openapi_security_active,
+            openapi_server_proxy_uri,
+            server_cors_allowed_origins,
+            server_timing_enabled,
+            server_trace_header,
+            app_settings,
+            max_body_bytes,
+            auth,
+        } = self;
+        let jwt_secret = jwt_secret.as_ref().map(|_| "…");
+        let app_settings: Vec<_> = app_settings.iter().map(|(name, _)| name).collect();
+        formatter
+            .debug_struct("Config")
+            .field("db_schemas", db_schemas)
+            .field("db_extra_search_path", db_extra_search_path)
+            .field("db_anon_role", db_anon_role)
+            .field("db_authenticator", db_authenticator)
+            .field("db_max_rows", db_max_rows)
+            .field("db_pre_request", db_pre_request)
+            .field("db_tx_end", db_tx_end)
+            .field("db_aggregates_enabled", db_aggregates_enabled)
+            .field("db_plan_enabled", db_plan_enabled)
+            .field("db_root_spec", db_root_spec)
+            .field("db_hoisted_tx_settings", db_hoisted_tx_settings)
+            .field("jwt_secret", &jwt_secret)
+            .field("jwt_secret_is_base64", jwt_secret_is_base64)
+            .field("jwt_aud", jwt_aud)
+            .field("jwt_role_claim_key", jwt_role_claim_key)
+            .field("openapi_mode", openapi_mode)
+            .field("openapi_security_active", openapi_security_active)
+            .field("openapi_server_proxy_uri", openapi_server_proxy_uri)
+            .field("server_cors_allowed_origins", server_cors_allowed_origins)
+            .field("server_timing_enabled", server_timing_enabled)
+            .field("server_trace_header", server_trace_header)
+            .field("app_settings", &app_settings)
+            .field("max_body_bytes", max_body_bytes)
+            .field("auth", auth)
+            .finish()
+    }
+}
+
 impl Default for Config {
     /// What a local Supabase stack sets.
     fn default() -> Self {
@@ -106,5 +171,22 @@ impl Default for Config {
             max_body_bytes: 64 * 1024 * 1024,
             auth: auth::Settings::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let config = Config {
+            jwt_secret: Some("hidden".to_owned()),
+            app_settings: vec![("app.settings.key".to_owned(), "hidden".to_owned())],
+            ..Config::default()
+        };
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hidden"), "{shown}");
+        assert!(shown.contains("jwt_secret: Some"), "{shown}");
     }
 }
