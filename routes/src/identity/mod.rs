@@ -10,6 +10,7 @@ mod key_set;
 mod keys;
 mod query;
 mod role_path;
+mod seen;
 
 use serde_json::{Map, Value};
 
@@ -20,6 +21,7 @@ pub use query::take_key;
 pub use role_path::{RolePath, RolePathError};
 
 use crate::{config::Config, world::Timestamp};
+use seen::Seen;
 
 /// A request's verified identity.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +41,7 @@ pub struct Identity {
 pub struct Verifier {
     /// `None` refuses every token.
     pub keys: Option<KeySet>,
+    seen: Seen,
     /// The `aud` a token must have, if it has one.
     pub audience: Option<String>,
     pub role_path: RolePath,
@@ -85,6 +88,7 @@ impl Verifier {
         };
         Ok(Self {
             keys,
+            seen: Seen::default(),
             audience: config.jwt_aud.clone(),
             role_path: RolePath::parse(&config.jwt_role_claim_key)
                 .map_err(VerifierError::RolePath)?,
@@ -102,7 +106,7 @@ impl Verifier {
             None => Map::new(),
             Some(token) => {
                 let keys = self.keys.as_ref().ok_or(IdentityError::SecretMissing)?;
-                let claims = keys.verify(token)?;
+                let claims = self.seen.claims(token, || keys.verify(token))?;
                 claims::check(&claims, self.audience.as_deref(), now)?;
                 claims
             }
