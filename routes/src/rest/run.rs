@@ -302,11 +302,14 @@ fn planned_rows(plan: &str) -> Option<u64> {
 /// The bytes of a `bytea`'s text, `\x…`.
 fn unhex(text: &[u8]) -> Bytes {
     let digits = text.strip_prefix(b"\\x").unwrap_or_default();
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default();
-    digits
-        .chunks_exact(2)
-        .filter_map(|pair| u8::try_from(digit(pair[0]) * 16 + digit(pair[1])).ok())
-        .collect()
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'f' => byte - b'a' + 10,
+        _ => 0,
+    };
+    let bytes = digits.chunks_exact(2);
+    let bytes = bytes.map(|pair| digit(pair[0]) << 4 | digit(pair[1]));
+    bytes.collect::<Vec<_>>().into()
 }
 
 impl Isolation {

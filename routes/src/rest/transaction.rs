@@ -51,7 +51,8 @@ pub(super) fn of(context: Context<'_>, request: &RestRequest, plan: &Plan) -> Tr
         settings.set(name, value);
     }
     settings.set("role", &identity.role);
-    let claims = Value::Object(identity.claims.clone()).to_string();
+    // A map of JSON's own values always is JSON.
+    let claims = serde_json::to_string(&identity.claims).unwrap_or_default();
     settings.set("request.jwt.claims", &claims);
     settings.set("request.method", request.method.as_str());
     settings.set("request.path", &request.path);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, rc::Rc};
 use bytes::Bytes;
 
 use super::{
-    Asked, Catalog, PlanError,
+    Catalog, PlanError,
     error::{NoRoutine, Unnamed},
     fuzzy, needed_columns,
     negotiate::{self, Renderer, Rendition},
@@ -14,7 +14,11 @@ use super::{
     tree::{Condition, ReadNode},
 };
 use crate::{
-    rest::{media::MediaType, preferences::Count, request::Payload},
+    rest::{
+        media::MediaType,
+        preferences::Count,
+        request::{Payload, RestRequest},
+    },
     schema::{Parameter, QualifiedName, ReturnType, Routine, Volatility},
 };
 
@@ -82,18 +86,18 @@ impl Routine {
 pub(crate) fn plan(
     catalog: Catalog<'_>,
     name: &str,
-    asked: Asked,
+    request: &RestRequest,
     read: bool,
     head: bool,
 ) -> Result<CallPlan, PlanError> {
-    let given = Given::of(&asked, read);
-    let routine = find(catalog, name, &asked, &given)?;
+    let given = Given::of(request, read);
+    let routine = find(catalog, name, request, &given)?;
     let table_name = routine.table_name().unwrap_or(&routine.name);
     let rows = QualifiedName::new(routine.name.schema.as_str(), table_name.name.as_str());
     let shape = Shape::of(
         &rows.name,
-        &asked.query,
-        asked.range.into(),
+        &request.query,
+        request.range.into(),
         RootConditions::Answer,
     )?;
     let root = Root::Returned {
@@ -101,12 +105,12 @@ pub(crate) fn plan(
         table: catalog.cache.tables.get(table_name),
     };
     let tree = read::build(catalog, &rows.schema, root, shape, catalog.max_rows())?;
-    let mut rendition = negotiate::negotiate(catalog, &rows, &asked.accept, tree.is_default())?;
+    let mut rendition = negotiate::negotiate(catalog, &rows, &request.accept, tree.is_default())?;
     if head {
         rendition.renderer = Renderer::None;
     }
-    if asked.preferences.is_strict()
-        && asked.preferences.max_affected.is_some()
+    if request.preferences.is_strict()
+        && request.preferences.max_affected.is_some()
         && !routine.returns_set
     {
         return Err(PlanError::MaxAffectedOfOne);
@@ -114,12 +118,12 @@ pub(crate) fn plan(
     let returning = needed_columns(&tree, &condition_columns(&tree));
     let read_only = read || routine.volatility != Volatility::Volatile;
     Ok(CallPlan {
-        arguments: given.arguments(&routine, asked.payload),
+        arguments: given.arguments(&routine, request.payload.as_ref()),
         routine,
         returning,
         tree,
         rendition,
-        count: asked.preferences.count,
+        count: request.preferences.count,
         read_only,
     })
 }
@@ -128,9 +132,9 @@ pub(crate) fn plan(
 pub(crate) fn find_for_options(
     catalog: Catalog<'_>,
     name: &str,
-    asked: &Asked,
+    request: &RestRequest,
 ) -> Result<Rc<Routine>, PlanError> {
-    find(catalog, name, asked, &Given::of(asked, true))
+    find(catalog, name, request, &Given::of(request, true))
 }
 
 /// Arguments as they were given, before it is known whose they are.
@@ -142,13 +146,13 @@ struct Given {
 }
 
 impl Given {
-    fn of(asked: &Asked, read: bool) -> Self {
+    fn of(request: &RestRequest, read: bool) -> Self {
         let (pairs, names): (Vec<_>, BTreeSet<_>) = if read {
-            let pairs = asked.query.parameters.clone();
+            let pairs = request.query.parameters.clone();
             let names = pairs.iter().map(|(name, _)| name.clone()).collect();
             (pairs, names)
         } else {
-            match (&asked.payload, &asked.query.columns) {
+            match (&request.payload, &request.query.columns) {
                 (Some(Payload::Form(pairs)), _) => (
                     pairs.clone(),
                     pairs.iter().map(|(name, _)| name.clone()).collect(),
@@ -183,13 +187,13 @@ impl Given {
         }
     }
 
-    fn arguments(self, routine: &Routine, payload: Option<Payload>) -> Arguments {
+    fn arguments(self, routine: &Routine, payload: Option<&Payload>) -> Arguments {
         if let [only] = routine.parameters.as_slice()
             && only.name.is_empty()
         {
             let body = match payload {
-                Some(Payload::Json { text, .. }) => text,
-                Some(Payload::Raw(bytes)) => bytes,
+                Some(Payload::Json { text, .. }) => text.clone(),
+                Some(Payload::Raw(bytes)) => bytes.clone(),
                 Some(Payload::Form(_)) | None => Bytes::new(),
             };
             return Arguments::Unnamed {
@@ -209,8 +213,8 @@ impl Given {
         match payload {
             Some(Payload::Json { text, is_array, .. }) if self.by_body => Arguments::Json {
                 parameters,
-                body: text,
-                is_array,
+                body: text.clone(),
+                is_array: *is_array,
             },
             _ => Arguments::Direct(
                 parameters
@@ -244,11 +248,11 @@ impl Given {
 fn find(
     catalog: Catalog<'_>,
     name: &str,
-    asked: &Asked,
+    request: &RestRequest,
     given: &Given,
 ) -> Result<Rc<Routine>, PlanError> {
-    let name = QualifiedName::new(asked.schema.as_str(), name);
-    let unnamed = given.unnamed(&asked.content_type);
+    let name = QualifiedName::new(request.schema.as_str(), name);
+    let unnamed = given.unnamed(&request.content_type);
     let overloads = catalog
         .cache
         .routines

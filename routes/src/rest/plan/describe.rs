@@ -1,7 +1,10 @@
 //! The description of a schema: whether OpenAPI is acceptable, and what it shows.
 
-use super::{Asked, Catalog, PlanError};
-use crate::{config::OpenApiMode, rest::media::MediaType};
+use super::{Catalog, PlanError};
+use crate::{
+    config::OpenApiMode,
+    rest::{media::MediaType, request::RestRequest},
+};
 
 /// A description of a schema's relations and routines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,13 +15,13 @@ pub struct DescribePlan {
 }
 
 /// Any of three media types is answered by OpenAPI; none is [`PlanError::NotAcceptable`].
-pub(super) fn plan(catalog: Catalog<'_>, asked: Asked) -> Result<DescribePlan, PlanError> {
-    let acceptable = asked
+pub(super) fn plan(catalog: Catalog<'_>, request: &RestRequest) -> Result<DescribePlan, PlanError> {
+    let acceptable = request
         .accept
         .iter()
         .any(|media| matches!(media, MediaType::OpenApi | MediaType::Json | MediaType::Any));
     if !acceptable {
-        return Err(PlanError::NotAcceptable(asked.accept));
+        return Err(PlanError::NotAcceptable(request.accept.clone()));
     }
     let follows_privileges = match catalog.config.openapi_mode {
         OpenApiMode::FollowPrivileges => true,
@@ -26,7 +29,7 @@ pub(super) fn plan(catalog: Catalog<'_>, asked: Asked) -> Result<DescribePlan, P
         OpenApiMode::Disabled => return Err(PlanError::NoPath),
     };
     Ok(DescribePlan {
-        schema: asked.schema,
+        schema: request.schema.clone(),
         follows_privileges,
     })
 }

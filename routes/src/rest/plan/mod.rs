@@ -7,12 +7,7 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
-use super::{
-    media::MediaType,
-    preferences::Preferences,
-    query::Query,
-    request::{Action, Payload, RequestedRange, Resource, RestRequest},
-};
+use super::request::{Action, Resource, RestRequest};
 use crate::{
     config::Config,
     schema::{QualifiedName, Routine, SchemaCache, Table, Volatility},
@@ -54,18 +49,6 @@ pub enum Plan {
     Allow(String),
 }
 
-/// The parts of a request that planning reads, beside its action.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) schema: String,
-    pub(crate) query: Query,
-    pub(crate) preferences: Preferences,
-    pub(crate) accept: Vec<MediaType>,
-    pub(crate) content_type: MediaType,
-    pub(crate) range: RequestedRange,
-    pub(crate) payload: Option<Payload>,
-}
-
 /// What planning looks things up in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Catalog<'a> {
@@ -88,44 +71,35 @@ pub fn plan(
     config: &Config,
 ) -> Result<Plan, PlanError> {
     let catalog = Catalog { cache, config };
-    let asked = Asked {
-        schema: request.schema.clone(),
-        query: request.query.clone(),
-        preferences: request.preferences.clone(),
-        accept: request.accept.clone(),
-        content_type: request.content_type.clone(),
-        range: request.range,
-        payload: request.payload.clone(),
-    };
     match (&request.resource, request.action) {
         (Resource::Relation(name), Action::Read { head }) => {
-            read::plan(catalog, name, asked, head).map(Plan::Read)
+            read::plan(catalog, name, request, head).map(Plan::Read)
         }
         (Resource::Relation(name), Action::Insert) => {
-            mutate::plan(catalog, name, asked, mutate::Kind::Insert).map(Plan::Mutate)
+            mutate::plan(catalog, name, request, mutate::Kind::Insert).map(Plan::Mutate)
         }
         (Resource::Relation(name), Action::Update) => {
-            mutate::plan(catalog, name, asked, mutate::Kind::Update).map(Plan::Mutate)
+            mutate::plan(catalog, name, request, mutate::Kind::Update).map(Plan::Mutate)
         }
         (Resource::Relation(name), Action::SingleUpsert) => {
-            mutate::plan(catalog, name, asked, mutate::Kind::SingleUpsert).map(Plan::Mutate)
+            mutate::plan(catalog, name, request, mutate::Kind::SingleUpsert).map(Plan::Mutate)
         }
         (Resource::Relation(name), Action::Delete) => {
-            mutate::plan(catalog, name, asked, mutate::Kind::Delete).map(Plan::Mutate)
+            mutate::plan(catalog, name, request, mutate::Kind::Delete).map(Plan::Mutate)
         }
         (Resource::Relation(name), Action::Info) => {
-            let name = QualifiedName::new(asked.schema.as_str(), name.as_str());
+            let name = QualifiedName::new(request.schema.as_str(), name.as_str());
             Ok(Plan::Allow(allowed_on_table(find_table(catalog, &name)?)))
         }
         (Resource::Routine(name), Action::Call { read, head }) => {
-            call::plan(catalog, name, asked, read, head).map(Plan::Call)
+            call::plan(catalog, name, request, read, head).map(Plan::Call)
         }
         (Resource::Routine(name), Action::Info) => {
-            let routine = call::find_for_options(catalog, name, &asked)?;
+            let routine = call::find_for_options(catalog, name, request)?;
             Ok(Plan::Allow(allowed_on_routine(&routine)))
         }
         (Resource::Root, Action::Describe { .. }) => {
-            describe::plan(catalog, asked).map(Plan::Describe)
+            describe::plan(catalog, request).map(Plan::Describe)
         }
         (Resource::Root, Action::Info) => Ok(Plan::Allow("OPTIONS,GET,HEAD".to_owned())),
         (Resource::Root | Resource::Relation(_) | Resource::Routine(_), _) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::{
-    Asked, Catalog, PlanError,
+    Catalog, PlanError,
     field::{Fields, ResolvedField},
     find_table, needed_columns,
     negotiate::{self, Renderer, Rendition},
@@ -17,7 +17,7 @@ use crate::{
     rest::{
         preferences::{Missing, Resolution, Return},
         query::{Filter, LogicTree, Operation, Operator, Query, Window},
-        request::{Payload, RequestedRange},
+        request::{Payload, RequestedRange, RestRequest},
     },
     schema::{QualifiedName, Table},
 };
@@ -84,16 +84,16 @@ pub(crate) enum Kind {
 pub(crate) fn plan(
     catalog: Catalog<'_>,
     name: &str,
-    asked: Asked,
+    request: &RestRequest,
     kind: Kind,
 ) -> Result<MutatePlan, PlanError> {
-    let table = find_table(catalog, &QualifiedName::new(asked.schema.as_str(), name))?;
-    if kind == Kind::SingleUpsert && asked.range != RequestedRange::default() {
+    let table = find_table(catalog, &QualifiedName::new(request.schema.as_str(), name))?;
+    if kind == Kind::SingleUpsert && request.range != RequestedRange::default() {
         return Err(PlanError::PutRange);
     }
     let shape = Shape::of(
         name,
-        &asked.query,
+        &request.query,
         Window::default(),
         RootConditions::Mutation,
     )?;
@@ -101,15 +101,15 @@ pub(crate) fn plan(
         name,
         table: Some(table),
     };
-    let tree = read::build(catalog, &asked.schema, root, shape, None)?;
+    let tree = read::build(catalog, &request.schema, root, shape, None)?;
     let fields = Fields {
         cache: catalog.cache,
         table: Some(table),
     };
-    let mutation = mutation(&fields, table, &asked, kind)?;
+    let mutation = mutation(&fields, table, request, kind)?;
     let mut rendition =
-        negotiate::negotiate(catalog, &table.name, &asked.accept, tree.is_default())?;
-    let shown = asked.preferences.representation;
+        negotiate::negotiate(catalog, &table.name, &request.accept, tree.is_default())?;
+    let shown = request.preferences.representation;
     if shown != Some(Return::Representation) {
         rendition.renderer = Renderer::None;
     }
@@ -128,22 +128,22 @@ pub(crate) fn plan(
         location: locates.then(|| table.primary_key.clone()),
         tree,
         rendition,
-        resolves_conflicts: !table.primary_key.is_empty() || asked.query.on_conflict.is_some(),
+        resolves_conflicts: !table.primary_key.is_empty() || request.query.on_conflict.is_some(),
     })
 }
 
 fn mutation(
     fields: &Fields<'_>,
     table: &Table,
-    asked: &Asked,
+    request: &RestRequest,
     kind: Kind,
 ) -> Result<Mutation, PlanError> {
-    let preferences = &asked.preferences;
+    let preferences = &request.preferences;
     let apply_defaults = preferences.missing == Some(Missing::Default);
     match kind {
         Kind::Insert => {
             let conflict = preferences.resolution.and_then(|resolution| {
-                let columns = asked.query.on_conflict.as_ref();
+                let columns = request.query.on_conflict.as_ref();
                 let columns = columns.unwrap_or(&table.primary_key).clone();
                 (!columns.is_empty()).then_some(Conflict {
                     columns,
@@ -151,33 +151,33 @@ fn mutation(
                 })
             });
             Ok(Mutation::Insert {
-                columns: columns(fields, table, asked)?,
-                rows: rows(asked.payload.as_ref(), apply_defaults),
+                columns: columns(fields, table, request)?,
+                rows: rows(request.payload.as_ref(), apply_defaults),
                 conflict,
                 key: Vec::new(),
                 counts_new: preferences.resolution == Some(Resolution::MergeDuplicates),
             })
         }
         Kind::SingleUpsert => {
-            check_key(table, &asked.query)?;
+            check_key(table, &request.query)?;
             Ok(Mutation::Insert {
-                columns: columns(fields, table, asked)?,
-                rows: rows(asked.payload.as_ref(), false),
+                columns: columns(fields, table, request)?,
+                rows: rows(request.payload.as_ref(), false),
                 conflict: Some(Conflict {
                     columns: table.primary_key.clone(),
                     resolution: Resolution::MergeDuplicates,
                 }),
-                key: conditions(fields, &asked.query),
+                key: conditions(fields, &request.query),
                 counts_new: true,
             })
         }
         Kind::Update => Ok(Mutation::Update {
-            columns: columns(fields, table, asked)?,
-            rows: rows(asked.payload.as_ref(), apply_defaults),
-            conditions: conditions(fields, &asked.query),
+            columns: columns(fields, table, request)?,
+            rows: rows(request.payload.as_ref(), apply_defaults),
+            conditions: conditions(fields, &request.query),
         }),
         Kind::Delete => Ok(Mutation::Delete {
-            conditions: conditions(fields, &asked.query),
+            conditions: conditions(fields, &request.query),
         }),
     }
 }
@@ -186,9 +186,9 @@ fn mutation(
 fn columns(
     fields: &Fields<'_>,
     table: &Table,
-    asked: &Asked,
+    request: &RestRequest,
 ) -> Result<Vec<ResolvedField>, PlanError> {
-    let keys = match (&asked.query.columns, &asked.payload) {
+    let keys = match (&request.query.columns, &request.payload) {
         (Some(columns), _) => columns.as_slice(),
         (None, Some(Payload::Json { keys, .. })) => keys.as_slice(),
         (None, _) => &[],

@@ -1,7 +1,7 @@
 //! Reads: the tree of queries that answers a `select`, fields and joins resolved.
 
 use super::{
-    Asked, Catalog, PlanError, embed,
+    Catalog, PlanError, embed,
     field::{Fields, ResolvedField, SelectColumn},
     find_table,
     join::{join, parent_columns, whole},
@@ -15,7 +15,7 @@ use crate::{
     rest::{
         preferences::Count,
         query::{Filter, IsValue, JoinType, LogicTree, Operation, OrderTerm, Window},
-        request::RequestedRange,
+        request::{RequestedRange, RestRequest},
     },
     schema::{QualifiedName, Table},
 };
@@ -57,25 +57,25 @@ pub(crate) enum Root<'a> {
 pub(crate) fn plan(
     catalog: Catalog<'_>,
     name: &str,
-    asked: Asked,
+    request: &RestRequest,
     head: bool,
 ) -> Result<ReadPlan, PlanError> {
-    let table = find_table(catalog, &QualifiedName::new(asked.schema.as_str(), name))?;
+    let table = find_table(catalog, &QualifiedName::new(request.schema.as_str(), name))?;
     let shape = Shape::of(
         name,
-        &asked.query,
-        asked.range.into(),
+        &request.query,
+        request.range.into(),
         RootConditions::Answer,
     )?;
     let tree = build(
         catalog,
-        &asked.schema,
+        &request.schema,
         Root::Table(table),
         shape,
         catalog.max_rows(),
     )?;
     let mut rendition =
-        negotiate::negotiate(catalog, &table.name, &asked.accept, tree.is_default())?;
+        negotiate::negotiate(catalog, &table.name, &request.accept, tree.is_default())?;
     if head {
         rendition.renderer = negotiate::Renderer::None;
     }
@@ -83,7 +83,7 @@ pub(crate) fn plan(
         table: table.name.clone(),
         tree,
         rendition,
-        count: asked.preferences.count,
+        count: request.preferences.count,
     })
 }
 

@@ -8,6 +8,8 @@
 //! - What was expected before the last character taken is forgotten.
 //!
 //! **Invariant:** after every rule, `failure` holds what is expected since the cursor last moved.
+//! A cursor that is [`Cursor::silent`] takes and refuses the same texts, and holds nothing: most
+//! texts are taken, and nobody asks what else would have been.
 
 use super::failure::{Failure, Message};
 
@@ -31,6 +33,8 @@ pub(super) struct Cursor<'a> {
     position: usize,
     depth: usize,
     failure: Failure,
+    /// Whether anybody will ask why a rule was refused.
+    silent: bool,
     /// Emptied lists, to be filled again: a rule that is attempted and refused allocates nothing.
     spare: Vec<Vec<Message>>,
 }
@@ -42,8 +46,16 @@ impl<'a> Cursor<'a> {
             position: 0,
             depth: 0,
             failure: Failure::silent(0),
+            silent: false,
             spare: Vec::new(),
         }
+    }
+
+    /// A cursor that never says why.
+    pub(super) const fn silent(text: &'a str) -> Self {
+        let mut cursor = Self::new(text);
+        cursor.silent = true;
+        cursor
     }
 
     /// Why the last rule was refused.
@@ -60,8 +72,14 @@ impl<'a> Cursor<'a> {
     }
 
     fn refuse<T>(&mut self, messages: &[Message]) -> Parsed<T> {
-        self.failure.merge(self.position, messages);
+        self.expect(self.position, messages);
         Err(Refused)
+    }
+
+    fn expect(&mut self, position: usize, messages: &[Message]) {
+        if !self.silent {
+            self.failure.merge(position, messages);
+        }
     }
 
     fn moved_by(&mut self, bytes: usize) {
@@ -121,10 +139,9 @@ impl<'a> Cursor<'a> {
         if end > 0 {
             self.moved_by(end);
         }
-        self.failure
-            .merge(self.position, &[Message::Met(self.peek())]);
+        self.expect(self.position, &[Message::Met(self.peek())]);
         for name in names {
-            self.failure.merge(self.position, &[Message::Rule(name)]);
+            self.expect(self.position, &[Message::Rule(name)]);
         }
         rest.get(..end).unwrap_or_default()
     }
@@ -151,7 +168,7 @@ impl<'a> Cursor<'a> {
         if taken > 0 {
             self.moved_by(taken);
         }
-        self.failure.merge(start, &[Message::Text(expected), met]);
+        self.expect(start, &[Message::Text(expected), met]);
         Err(Refused)
     }
 
@@ -166,7 +183,11 @@ impl<'a> Cursor<'a> {
 
     /// How many bytes of a text are next and what comes then instead of it; `None` where all are.
     fn mismatch(&self, expected: &str) -> Option<(usize, Message)> {
-        let mut read = self.rest().chars();
+        let rest = self.rest();
+        if rest.starts_with(expected) {
+            return None;
+        }
+        let mut read = rest.chars();
         expected.char_indices().find_map(|(taken, wanted)| {
             let met = read.next();
             (met != Some(wanted)).then_some((taken, Message::Met(met)))
@@ -186,8 +207,7 @@ impl<'a> Cursor<'a> {
         let expected = Message::Rule("end of input");
         match self.peek() {
             None => {
-                self.failure
-                    .merge(self.position, &[expected, Message::Met(None)]);
+                self.expect(self.position, &[expected, Message::Met(None)]);
                 Ok(())
             }
             Some(character) => self.refuse(&[expected, Message::Forbidden(character)]),
@@ -211,13 +231,13 @@ impl<'a> Cursor<'a> {
         match self.peek() {
             Some(character) if forbidden(character) => {
                 let after = self.position + character.len_utf8();
-                self.failure.merge(after, &[Message::Forbidden(character)]);
+                self.expect(after, &[Message::Forbidden(character)]);
                 Err(Refused)
             }
             met => {
-                self.failure.merge(self.position, &[Message::Met(met)]);
+                self.expect(self.position, &[Message::Met(met)]);
                 if let Some(name) = name {
-                    self.failure.merge(self.position, &[Message::Text(name)]);
+                    self.expect(self.position, &[Message::Text(name)]);
                 }
                 Ok(())
             }
@@ -230,6 +250,9 @@ impl<'a> Cursor<'a> {
         name: &'static str,
         rule: impl FnOnce(&mut Self) -> Parsed<T>,
     ) -> Parsed<T> {
+        if self.silent {
+            return rule(self);
+        }
         let start = self.position;
         let before = self.set_aside();
         let outcome = rule(self);
@@ -247,6 +270,9 @@ impl<'a> Cursor<'a> {
     /// A rule that fails as if it had not moved.
     pub(super) fn attempt<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         let start = self.position;
+        if self.silent {
+            return rule(self).inspect_err(|_| self.position = start);
+        }
         let before = self.set_aside();
         let outcome = rule(self);
         if self.position == start || outcome.is_err() {
@@ -368,7 +394,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn refuse_depth<T>(&mut self) -> Parsed<T> {
         let message = Message::Remark(TOO_DEEP);
         self.forget();
-        self.failure.merge(self.position, &[message]);
+        self.expect(self.position, &[message]);
         self.position = self.text.len();
         Err(Refused)
     }

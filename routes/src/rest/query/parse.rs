@@ -98,7 +98,7 @@ fn is_filter(key: &str) -> bool {
 fn whole<'a, T>(
     subject: &str,
     text: &'a str,
-    rule: impl FnOnce(&mut Cursor<'a>) -> Parsed<T>,
+    rule: impl Fn(&mut Cursor<'a>) -> Parsed<T>,
 ) -> Result<T, QueryError> {
     labelled(subject, text, text, rule)
 }
@@ -108,8 +108,12 @@ fn labelled<'a, T>(
     subject: &str,
     shown: &str,
     text: &'a str,
-    rule: impl FnOnce(&mut Cursor<'a>) -> Parsed<T>,
+    rule: impl Fn(&mut Cursor<'a>) -> Parsed<T>,
 ) -> Result<T, QueryError> {
+    if let Ok(value) = rule(&mut Cursor::silent(text)) {
+        return Ok(value);
+    }
+    // Read once more, for the reason.
     let mut cursor = Cursor::new(text);
     rule(&mut cursor).map_err(|_refused| {
         QueryError::syntax(

@@ -18,8 +18,11 @@ fn check(raw: &str, expected: Expect) {
 
 /// What a rule says about a text that it refuses.
 fn refusal<T: std::fmt::Debug>(rule: impl Fn(&mut Cursor<'_>) -> Parsed<T>, text: &str) -> String {
+    let silently = rule(&mut Cursor::silent(text));
     let mut cursor = Cursor::new(text);
-    if let Ok(value) = rule(&mut cursor) {
+    let outcome = rule(&mut cursor);
+    assert_eq!(silently.is_ok(), outcome.is_ok(), "for {text:?}");
+    if let Ok(value) = outcome {
         return format!("taken as {value:?}");
     }
     let failure = cursor.into_failure();
