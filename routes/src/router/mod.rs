@@ -122,6 +122,9 @@ impl<W: World + 'static> Router<W> {
             Endpoint::GraphQl => {
                 let mut request = request;
                 let profile = HeaderValue::from_static("graphql_public");
+                request
+                    .headers_mut()
+                    .insert("accept-profile", profile.clone());
                 request.headers_mut().insert("content-profile", profile);
                 self.rest(name, request, "/rpc/graphql").await
             }

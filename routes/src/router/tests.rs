@@ -714,6 +714,18 @@ fn a_key_may_stand_in_the_query_string() {
 }
 
 #[test]
+fn graphql_is_in_its_own_schema_by_any_method() {
+    for request in [
+        "GET /graphql/v1?query=x",
+        "POST /graphql/v1\n\n{\"query\":\"x\"}",
+    ] {
+        let router = router(vec![Ok(database(&[]))]);
+        let answer = show(block_on(router.handle(self::request(request))));
+        assert!(answer.contains("graphql_public.graphql"), "{answer}");
+    }
+}
+
+#[test]
 fn requests_share_one_load() {
     let router = router(vec![Ok(database(&[]))]);
     let wrong = || router.handle(request("GET /rest/v1/todos\napikey: x"));
