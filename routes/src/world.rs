@@ -1,6 +1,6 @@
 //! What the router asks of the world: time, randomness, a Postgres session.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures::Stream;
@@ -96,6 +96,12 @@ impl std::error::Error for Unavailable {}
 pub trait World {
     /// The time now. It never panics and may repeat.
     fn now(&self) -> Timestamp;
+
+    /// Time on a clock that only runs forwards, from any moment: for durations, and finer than
+    /// [`World::now`] where the surroundings have such a clock.
+    fn clock(&self) -> Duration {
+        Duration::from_millis(self.now().0)
+    }
 
     /// Fills `buffer` with cryptographically secure random bytes.
     fn random(&self, buffer: &mut [u8]);

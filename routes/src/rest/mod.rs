@@ -4,13 +4,12 @@
 //! `query`, `preferences`, `media`, `payload` -> `request` (parse) -> `plan` -> `sql` -> `run` ->
 //! `respond`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Response, request::Parts};
 
-use crate::{
-    ApiError, Body, World, config::Config, identity::Identity, schema::SchemaCache,
-    world::Timestamp,
-};
+use crate::{ApiError, Body, World, config::Config, identity::Identity, schema::SchemaCache};
 
 #[cfg(test)]
 mod fixture;
@@ -39,7 +38,7 @@ pub struct Context<'a> {
     pub cache: &'a SchemaCache,
     pub identity: &'a Identity,
     /// When it began to find out who asks.
-    pub arrived: Timestamp,
+    pub arrived: Duration,
 }
 
 /// Answers a request whose path behind the API's prefix is `path` (`/todos`, still encoded).

@@ -144,8 +144,8 @@ impl<W: World + 'static> Router<W> {
         let project = self.project(name).await?;
         let (mut head, body) = request.into_parts();
         identity::take_key(&mut head);
-        let arrived = self.world().now();
-        let identity = project.identify(&head.headers, arrived)?;
+        let arrived = self.world().clock();
+        let identity = project.identify(&head.headers, self.world().now())?;
         let body = body.collect(project.config.max_body_bytes).await?;
         if mentions_timezone(&head.headers) {
             let loaded = schema::load_timezones(self.world(), name, &project.schema).await;

@@ -1,6 +1,6 @@
 //! The router's world in JavaScript: its clock, its randomness, and a line to each project's database.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc, time::Duration};
 
 use futures::channel::oneshot;
 use js_sys::Promise;
@@ -72,6 +72,10 @@ impl Surroundings {
 impl World for Surroundings {
     fn now(&self) -> Timestamp {
         Timestamp(super::now())
+    }
+
+    fn clock(&self) -> Duration {
+        super::clock()
     }
 
     fn random(&self, buffer: &mut [u8]) {
