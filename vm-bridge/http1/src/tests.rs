@@ -94,87 +94,87 @@ fn responses_end_where_they_say() {
     response(
         "GET",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: a\r\nx: b\r\n\r\nhi",
-        expect![[r#"
+        expect![[r"
         200 content-length: 2; x: a; x: b; 
         hi
         end 
         kept
-    "#]],
+    "]],
     );
-    response("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n2;e=1\r\nhi\r\n3\r\n yo\r\n0\r\nX-Sum: 7\r\n\r\n", expect![[r#"
+    response("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n2;e=1\r\nhi\r\n3\r\n yo\r\n0\r\nX-Sum: 7\r\n\r\n", expect![[r"
         200 
         hi yo
         end x-sum: 7; 
         kept
-    "#]]);
+    "]]);
     response(
         "GET",
         b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
-        expect![[r#"
+        expect![[r"
         200 
         until the end
         end 
         closed
-    "#]],
+    "]],
     );
     response(
         "HEAD",
         b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n",
-        expect![[r#"
+        expect![[r"
         200 content-length: 200; 
         end 
         kept
-    "#]],
+    "]],
     );
     response(
         "GET",
         b"HTTP/1.1 304 Not Modified\r\nContent-Length: 200\r\n\r\n",
-        expect![[r#"
+        expect![[r"
         304 content-length: 200; 
         end 
         kept
-    "#]],
+    "]],
     );
-    response("GET", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", expect![[r#"
+    response("GET", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", expect![[r"
         continue
         204 
         end 
         closed
-    "#]]);
+    "]]);
     response(
         "GET",
         b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
-        expect![[r#"
+        expect![[r"
         200 content-length: 0; 
         end 
         closed
-    "#]],
+    "]],
     );
-    response("GET", b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: Keep-Alive\r\nKeep-Alive: timeout=5\r\n\r\n", expect![[r#"
+    response("GET", b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: Keep-Alive\r\nKeep-Alive: timeout=5\r\n\r\n", expect![[r"
         200 content-length: 0; 
         end 
         kept
-    "#]]);
+    "]]);
     // The coding counts where there is a length as well (RFC 9112, 6.3); a coding that is not known
     // lasts until the end.
     response(
         "GET",
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        expect![[r#"
+        expect![[r"
         200 content-length: 9; 
         end 
         kept
-    "#]],
+    "]],
     );
     response(
         "GET",
         b"HTTP/1.1 200 \xfcmlaut\r\nX-Latin: \xe9t\xe9\r\nContent-Length: 1, 1\r\n\r\nx",
-        expect![[r#"
+        expect![[r"
         200 x-latin: \xe9t\xe9; content-length: 1, 1; 
         x
         end 
         kept
-    "#]],
+    "]],
     );
 }
 
@@ -183,82 +183,82 @@ fn broken_responses_are_said_to_be() {
     response(
         "GET",
         b"",
-        expect![[r#"
+        expect![[r"
         the connection ended before the message did
-    "#]],
+    "]],
     );
     response(
         "GET",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi",
-        expect![[r#"
+        expect![[r"
             200 content-length: 5; 
             hi
             the connection ended before the message did
-        "#]],
+        "]],
     );
     response(
         "GET",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhi",
-        expect![[r#"
+        expect![[r"
             200 
             hi
             the connection ended before the message did
-        "#]],
+        "]],
     );
     response(
         "GET",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        expect![[r#"
+        expect![[r"
         200 
         a chunk of the body is malformed
-    "#]],
+    "]],
     );
     response(
         "GET",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nhi\r\n",
-        expect![[r#"
+        expect![[r"
             200 
             h
             a chunk of the body is malformed
-        "#]],
+        "]],
     );
     response(
         "GET",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
-        expect![[r#"
+        expect![[r"
         the coding of the body is not known
-    "#]],
+    "]],
     );
     response(
         "GET",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nhi",
-        expect![[r#"
+        expect![[r"
         the length of the body is contradictory
-    "#]],
+    "]],
     );
     response(
         "GET",
         b"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\nhi",
-        expect![[r#"
+        expect![[r"
         the length of the body is contradictory
-    "#]],
+    "]],
     );
     response(
         "GET",
         b"SSH-2.0-OpenSSH_9.2\r\n",
-        expect![[r#"
+        expect![[r"
         the head is malformed: invalid HTTP version
-    "#]],
+    "]],
     );
     response(
         "GET",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nhi",
-        expect![[r#"
+        expect![[r"
         200 content-length: 1; 
         h
         end 
         there is more than was asked for
-    "#]],
+    "]],
     );
     let endless = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'a'; 70_000]].concat();
     assert_eq!(
@@ -342,7 +342,7 @@ fn request(bytes: &[u8], expected: Expect) {
 
 #[test]
 fn requests_come_one_after_the_other() {
-    request(b"GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n\r\nPOST /d HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET /e HTTP/1.1\r\nHost: x\r\nConnection: close, x-mine\r\nX-Mine: 1\r\n\r\nGET /never HTTP/1.1\r\n", expect![[r#"
+    request(b"GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n\r\nPOST /d HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET /e HTTP/1.1\r\nHost: x\r\nConnection: close, x-mine\r\nX-Mine: 1\r\n\r\nGET /never HTTP/1.1\r\n", expect![[r"
         GET /a?b=c host: x; 
         end 
         POST /d host: x; content-length: 2; 
@@ -361,8 +361,8 @@ fn requests_come_one_after_the_other() {
         connection: close
 
         GET /e
-    "#]]);
-    request(b"PUT /f HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n", expect![[r#"
+    "]]);
+    request(b"PUT /f HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n", expect![[r"
         PUT /f host: x; 
         hi
         end x-sum: 1; 
@@ -370,10 +370,10 @@ fn requests_come_one_after_the_other() {
         content-length: 6
 
         PUT /f
-    "#]]);
+    "]]);
     request(
         b"HEAD /g HTTP/1.0\r\n\r\n",
-        expect![[r#"
+        expect![[r"
             HEAD /g 
             end 
             HTTP/1.1 200 OK
@@ -381,11 +381,11 @@ fn requests_come_one_after_the_other() {
             connection: close
 
 
-        "#]],
+        "]],
     );
     request(
         b"GET /h HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-        expect![[r#"
+        expect![[r"
             GET /h 
             end 
             HTTP/1.1 200 OK
@@ -393,7 +393,7 @@ fn requests_come_one_after_the_other() {
             connection: keep-alive
 
             GET /h
-        "#]],
+        "]],
     );
 }
 
@@ -427,86 +427,86 @@ fn a_body_that_waits_is_asked_for_once() {
 fn what_is_no_request_is_refused() {
     request(
         b"GET /a HTTP/1.1\r\n\r\n",
-        expect![[r#"
+        expect![[r"
             HTTP/1.1 400 Bad Request
             content-type: text/plain; charset=utf-8
             content-length: 39
             connection: close
 
             the request does not name its host once
-        "#]],
+        "]],
     );
     request(
         b"GET /a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
-        expect![[r#"
+        expect![[r"
             HTTP/1.1 400 Bad Request
             content-type: text/plain; charset=utf-8
             content-length: 39
             connection: close
 
             the request does not name its host once
-        "#]],
+        "]],
     );
-    request(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", expect![[r#"
+    request(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", expect![[r"
         HTTP/1.1 400 Bad Request
         content-type: text/plain; charset=utf-8
         content-length: 39
         connection: close
 
         the length of the body is contradictory
-    "#]]);
+    "]]);
     request(
         b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
-        expect![[r#"
+        expect![[r"
             HTTP/1.1 400 Bad Request
             content-type: text/plain; charset=utf-8
             content-length: 35
             connection: close
 
             the coding of the body is not known
-        "#]],
+        "]],
     );
     request(
         b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1 1\r\n\r\n",
-        expect![[r#"
+        expect![[r"
             HTTP/1.1 400 Bad Request
             content-type: text/plain; charset=utf-8
             content-length: 39
             connection: close
 
             the length of the body is contradictory
-        "#]],
+        "]],
     );
     request(
         b"\x16\x03\x01 TLS",
-        expect![[r#"
+        expect![[r"
         HTTP/1.1 400 Bad Request
         content-type: text/plain; charset=utf-8
         content-length: 36
         connection: close
 
         the head is malformed: invalid token
-    "#]],
+    "]],
     );
     request(
         b"GET /a HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",
-        expect![[r#"
+        expect![[r"
             HTTP/1.1 400 Bad Request
             content-type: text/plain; charset=utf-8
             content-length: 42
             connection: close
 
             the head is malformed: invalid header name
-        "#]],
+        "]],
     );
     request(
         b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhi",
-        expect![[r#"
+        expect![[r"
             POST /a host: x; content-length: 9; 
             hi
             the connection ended before the message did
 
-        "#]],
+        "]],
     );
 }
 
@@ -535,11 +535,11 @@ fn requests_are_framed() {
             .header("te", "gzip"),
         Length::None,
         b"",
-        expect![[r#"
+        expect![[r"
             GET /x/y?z=1 HTTP/1.1
             host: localhost:5173
 
-        "#]],
+        "]],
     );
     written(
         get()
@@ -547,41 +547,41 @@ fn requests_are_framed() {
             .header("connection", "Upgrade"),
         Length::None,
         b"",
-        expect![[r#"
+        expect![[r"
             GET /x/y?z=1 HTTP/1.1
             host: localhost:5173
             connection: Upgrade
             upgrade: websocket
 
-        "#]],
+        "]],
     );
     written(
         Request::post("/").header("content-length", "999"),
         Length::Known(2),
         b"hi!",
-        expect![[r#"
+        expect![[r"
             POST / HTTP/1.1
             host: localhost
             content-length: 2
 
-            hi"#]],
+            hi"]],
     );
     written(
         Request::post("/"),
         Length::None,
         b"",
-        expect![[r#"
+        expect![[r"
         POST / HTTP/1.1
         host: localhost
         content-length: 0
 
-    "#]],
+    "]],
     );
     written(
         Request::put("/"),
         Length::Unknown,
         b"hi",
-        expect![[r#"
+        expect![[r"
         PUT / HTTP/1.1
         host: localhost
         transfer-encoding: chunked
@@ -590,19 +590,19 @@ fn requests_are_framed() {
         hi
         0
 
-    "#]],
+    "]],
     );
     written(
         Request::put("/"),
         Length::Known(5),
         b"hi",
-        expect![[r#"
+        expect![[r"
         PUT / HTTP/1.1
         host: localhost
         content-length: 5
 
         hi
-        broken off"#]],
+        broken off"]],
     );
 }
 
