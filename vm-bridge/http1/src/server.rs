@@ -221,7 +221,6 @@ impl Server {
     fn read(&mut self) -> Result<(), Malformed> {
         loop {
             match self.reading {
-                State::Over => return Ok(()),
                 State::Head => {
                     // A line's end before a request is overlooked (RFC 9112, 2.2).
                     while self.incoming.starts_with(b"\r\n") {
@@ -255,7 +254,7 @@ impl Server {
                     self.reading = State::Head;
                     self.answering = Answering::Before;
                 }
-                State::Read => return Ok(()),
+                State::Read | State::Over => return Ok(()),
             }
         }
     }
