@@ -5,6 +5,8 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 use bytes::Bytes;
 use futures::Stream;
 
+use crate::body::BodyError;
+
 /// Milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub u64);
@@ -91,6 +93,35 @@ impl fmt::Display for Unavailable {
 
 impl std::error::Error for Unavailable {}
 
+/// Why a server out on the network gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchError {
+    /// No such host, no connection, or the browser does not let its answer be read (CORS); the text
+    /// is for a person.
+    Unreachable(String),
+    /// It did not answer within the deadline.
+    Deadline,
+    /// Its answer is larger than this many bytes, or ended too soon.
+    Body(BodyError),
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(reason) => write!(formatter, "it cannot be reached: {reason}"),
+            Self::Deadline => formatter.write_str("it did not answer in time"),
+            Self::Body(BodyError::TooLarge { limit }) => {
+                write!(formatter, "its answer is larger than {limit} bytes")
+            }
+            Self::Body(BodyError::Interrupted(reason)) => {
+                write!(formatter, "its answer ended too soon: {reason}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for FetchError {}
+
 /// The router's one dependency on its surroundings: the service worker, the Node host and the
 /// tests each bring their own.
 pub trait World {
@@ -112,6 +143,17 @@ pub trait World {
         project: &str,
         exchange: Exchange,
     ) -> impl Future<Output = Result<Answer, Unavailable>>;
+
+    /// Asks a server out on the network, as a sign-in provider, and reads its whole answer: any
+    /// status is an answer. Only what the project's own settings name is ever asked.
+    fn fetch(
+        &self,
+        _request: http::Request<Bytes>,
+    ) -> impl Future<Output = Result<http::Response<Bytes>, FetchError>> {
+        std::future::ready(Err(FetchError::Unreachable(
+            "there is no network".to_owned(),
+        )))
+    }
 
     /// Lets everything else that is ready run first: a long computation is cut by it, because all
     /// requests share one thread.

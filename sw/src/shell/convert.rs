@@ -32,7 +32,7 @@ pub fn request_in(request: web_sys::Request) -> Result<Request<Body>, Refused> {
 }
 
 /// Fetch joins repeated headers with `, ` before anyone sees them.
-fn headers_in(headers: &web_sys::Headers) -> Result<HeaderMap, Refused> {
+pub(super) fn headers_in(headers: &web_sys::Headers) -> Result<HeaderMap, Refused> {
     let entries = Array::from(headers);
     let mut converted = HeaderMap::with_capacity(entries.length() as usize);
     for entry in entries {
@@ -87,7 +87,7 @@ pub fn response_out(response: Response<Body>) -> Result<web_sys::Response, Unans
 }
 
 /// Repeated headers stay apart, which matters for `Set-Cookie` alone.
-fn headers_out(headers: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
+pub(super) fn headers_out(headers: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
     let converted = web_sys::Headers::new()?;
     for (name, value) in headers {
         converted.append(name.as_str(), &border::byte_string(value))?;

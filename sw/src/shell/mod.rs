@@ -3,6 +3,7 @@
 mod abort;
 mod attached;
 pub mod convert;
+mod fetch;
 pub mod gateway;
 mod link;
 pub mod stream;

@@ -2,17 +2,19 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc, time::Duration};
 
+use bytes::Bytes;
 use futures::channel::oneshot;
 use js_sys::Promise;
 use routes::{
     World,
-    world::{Answer, Exchange, Host, Timestamp, Unavailable},
+    world::{Answer, Exchange, FetchError, Host, Timestamp, Unavailable},
 };
 
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 
 use super::{
+    fetch,
     link::{Link, News},
     timer::Timer,
 };
@@ -103,6 +105,13 @@ impl World for Surroundings {
         // Where the browser does not tell, the database's silence has to.
         let told = JsFuture::from(has_project(project)).await;
         told.map_or(true, |told| told.is_truthy())
+    }
+
+    async fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, FetchError> {
+        fetch::fetch(request).await
     }
 
     fn host(&self, project: &str) -> Option<Host> {
