@@ -13,6 +13,7 @@ pub mod cors;
 pub mod database;
 pub mod error;
 pub mod identity;
+pub mod outbox;
 pub mod project;
 pub mod rest;
 pub mod router;

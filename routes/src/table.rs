@@ -24,6 +24,8 @@ pub enum Endpoint {
     /// SQL as the database's owner.
     Query,
     Status,
+    /// Mails and text messages that were written.
+    Outbox,
     Health,
     /// A path under an API's name that no API has: a 404 of ours, not the network's.
     Unknown,
@@ -77,6 +79,7 @@ const fn reserved(path: &'static str) -> Entry {
 const TABLE: &[Entry] = &[
     leaf("/health", Endpoint::Health),
     leaf("/gateway/status", Endpoint::Status),
+    tree("/gateway/outbox", Endpoint::Outbox),
     leaf("/pg/query", Endpoint::Query),
     tree("/rest/v1", Endpoint::Rest),
     tree("/graphql/v1", Endpoint::GraphQl),
@@ -225,6 +228,8 @@ mod tests {
             &[
                 "/health",
                 "/gateway/status",
+                "/gateway/outbox",
+                "/gateway/outbox/1",
                 "/pg/query",
                 "/rest/v1",
                 "/rest/v1/",
@@ -246,6 +251,8 @@ mod tests {
             expect![[r"
                 /health Health project=- name= rest=
                 /gateway/status Status project=- name= rest=
+                /gateway/outbox Outbox project=- name= rest=
+                /gateway/outbox/1 Outbox project=- name= rest=/1
                 /pg/query Query project=- name= rest=
                 /rest/v1 Rest project=- name= rest=
                 /rest/v1/ Rest project=- name= rest=/

@@ -6,7 +6,7 @@ use crate::source::{self, Word};
 
 const TABLE: &str = "routes/src/table.rs";
 /// What the gateway serves, as it would stand in a string.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "/rest/v1",
     "/auth/v1",
     "/storage/v1",
@@ -15,6 +15,7 @@ const PATHS: [&str; 9] = [
     "/realtime/v1",
     "/pg/query",
     "/gateway/status",
+    "/gateway/outbox",
     "/health",
 ];
 

@@ -3,12 +3,13 @@
 use crate::source::{self, Word};
 
 /// Each API's one place, and the fixed statements around it.
-const WRITERS: [&str; 6] = [
+const WRITERS: [&str; 7] = [
     "routes/src/auth/sql/",
     "routes/src/database/",
     "routes/src/rest/sql/",
     "routes/src/schema/",
     "routes/src/console/",
+    "routes/src/outbox/sql.rs",
     "vm-bridge/database/src/",
 ];
 

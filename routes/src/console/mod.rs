@@ -27,9 +27,6 @@ use results::TypeNames;
 const RESULTS: &str = "application/vnd.gateway.results+json";
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// The role whose token, or whose key, may run SQL here.
-const ROLE: &str = "service_role";
-
 #[derive(Deserialize)]
 struct Command {
     query: String,
@@ -48,7 +45,7 @@ pub async fn handle(
     project: &Project,
     request: Request<Body>,
 ) -> Result<Answered, ApiError> {
-    authorize(world, project, request.headers())?;
+    project.authorize(request.headers(), world.now(), "SQL")?;
     let (head, body) = request.into_parts();
     let body = body.collect(project.config.max_body_bytes).await?;
     let command = read(&body)?;
@@ -79,32 +76,6 @@ pub async fn handle(
         response,
         notifications,
     })
-}
-
-/// 401 to those who say not who they are, 403 to those who are somebody else.
-fn authorize(world: &impl World, project: &Project, headers: &HeaderMap) -> Result<(), ApiError> {
-    let token = project.bearer(headers);
-    let identity = project.verifier.identify(token, world.now())?;
-    if token.is_none() {
-        return Err(ApiError::new(
-            StatusCode::UNAUTHORIZED,
-            "GW401",
-            "SQL needs the project's secret key",
-        )
-        .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
-    }
-    if identity.role != ROLE {
-        return Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "GW403",
-            "SQL needs the project's secret key",
-        )
-        .details(format!(
-            "The request is signed for the role {}",
-            identity.role
-        )));
-    }
-    Ok(())
 }
 
 fn read(body: &[u8]) -> Result<Command, ApiError> {

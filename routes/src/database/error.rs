@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use http::StatusCode;
+
 use crate::{
+    ApiError,
     wire::{AnswerError, BuildError, PgError},
     world::Unavailable,
 };
@@ -58,6 +61,19 @@ impl fmt::Display for DatabaseError {
 }
 
 impl std::error::Error for DatabaseError {}
+
+impl From<DatabaseError> for ApiError {
+    fn from(error: DatabaseError) -> Self {
+        let failed =
+            |message: String| Self::new(StatusCode::INTERNAL_SERVER_ERROR, "GW500", message);
+        match error {
+            DatabaseError::Answer(error) => error.into(),
+            DatabaseError::Build(error) => error.into(),
+            DatabaseError::Refused(error) => failed(error.to_string()),
+            DatabaseError::RolledBack => failed(error.to_string()),
+        }
+    }
+}
 
 impl From<AnswerError> for DatabaseError {
     fn from(error: AnswerError) -> Self {

@@ -3,13 +3,13 @@
 mod error;
 mod registry;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 pub use error::LoadError;
 pub use registry::Registry;
 
 use crate::{
-    World, auth,
+    ApiError, World, auth,
     config::{Config, ConfigError},
     identity::{Identity, IdentityError, Keys, Secrets, Verifier},
     schema::{self, SchemaCache},
@@ -52,6 +52,9 @@ where setrole = (select oid from pg_catalog.pg_roles where rolname = $1)
 and setdatabase in (0, (select oid from pg_catalog.pg_database where datname = current_database()))
 and setting like 'pgrst.%'
 order by setdatabase, position";
+
+/// The role of the secret key.
+const SERVICE_ROLE: &str = "service_role";
 
 /// A table that is not there: the database is not one that the gateway made.
 const UNDEFINED_TABLE: &str = "42P01";
@@ -111,6 +114,30 @@ impl Project {
     /// Who sends a request with these headers.
     pub fn identify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Identity, IdentityError> {
         self.verifier.identify(self.bearer(headers), now)
+    }
+
+    /// Lets only those pass who hold the project's secret key: 401 to those who say not who they are,
+    /// 403 to those who are somebody else. `what` begins the sentence that says so.
+    pub fn authorize(
+        &self,
+        headers: &HeaderMap,
+        now: Timestamp,
+        what: &str,
+    ) -> Result<(), ApiError> {
+        let token = self.bearer(headers);
+        let identity = self.verifier.identify(token, now)?;
+        let message = || format!("{what} needs the project's secret key");
+        if token.is_none() {
+            let error = ApiError::new(StatusCode::UNAUTHORIZED, "GW401", message());
+            let scheme = HeaderValue::from_static("Bearer");
+            return Err(error.header(header::WWW_AUTHENTICATE, scheme));
+        }
+        if identity.role != SERVICE_ROLE {
+            let role = format!("The request is signed for the role {}", identity.role);
+            let error = ApiError::new(StatusCode::FORBIDDEN, "GW403", message());
+            return Err(error.details(role));
+        }
+        Ok(())
     }
 }
 

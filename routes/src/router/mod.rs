@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     ApiError, Body, World, auth,
     config::Config,
-    console, cors, identity,
+    console, cors, identity, outbox,
     project::{LoadError, Project, Registry},
     rest, schema, status,
     table::{self, DEFAULT_PROJECT, Endpoint, Route},
@@ -117,6 +117,7 @@ impl<W: World + 'static> Router<W> {
             Endpoint::Health => allow(&request, &[Method::GET, Method::HEAD], || Ok(health())),
             Endpoint::Unknown => Err(unknown(&path)),
             Endpoint::Status => self.status(name, &request).await,
+            Endpoint::Outbox => self.outbox(name, &request, route.rest).await,
             Endpoint::Query => self.query(name, request).await,
             Endpoint::Rest => self.rest(name, request, route.rest).await,
             Endpoint::GraphQl => {
@@ -182,6 +183,16 @@ impl<W: World + 'static> Router<W> {
             self.notified(name, &notification.channel, &notification.payload);
         }
         Ok(answered.response)
+    }
+
+    async fn outbox(
+        &self,
+        name: &str,
+        request: &Request<Body>,
+        path: &str,
+    ) -> Result<Response<Body>, ApiError> {
+        let project = self.project(name).await?;
+        outbox::handle(self.world(), &project, path, request).await
     }
 
     async fn status(
@@ -257,6 +268,7 @@ fn missing(route: &Route<'_>) -> Response<Body> {
         | Endpoint::Auth
         | Endpoint::Query
         | Endpoint::Status
+        | Endpoint::Outbox
         | Endpoint::Health
         | Endpoint::Unknown => "This API",
     };

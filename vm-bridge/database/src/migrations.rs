@@ -54,6 +54,11 @@ pub const ALL: &[Migration] = &[
         name: "auth",
         sql: include_str!("../migrations/0010_auth.sql"),
     },
+    Migration {
+        number: 15,
+        name: "outbox",
+        sql: include_str!("../migrations/0015_outbox.sql"),
+    },
 ];
 
 impl Migration {
