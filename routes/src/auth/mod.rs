@@ -6,6 +6,10 @@
 
 pub mod context;
 pub mod error;
+pub mod mail;
+pub mod one_time;
+pub mod pkce;
+pub mod redirect;
 pub mod settings;
 pub mod sql;
 pub mod table;
