@@ -4,6 +4,7 @@
 //! what it fails with becomes GoTrue's error in the shape that the client knows. The SQL stands in
 //! [`sql`].
 
+pub mod address;
 pub mod context;
 pub mod error;
 pub mod mail;

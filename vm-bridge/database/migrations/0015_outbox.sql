@@ -25,8 +25,8 @@ create table gateway.outbox (
 create index outbox_newest on gateway.outbox (created_at desc, id desc);
 revoke all on gateway.outbox from public;
 
--- Auth writes a message in the transaction that makes its token. It cannot read any back, but it has to
--- see which ones to say more of and which are too many.
+-- Auth writes a message in the transaction that makes its token. It cannot read any back: it sees how
+-- many there are, says what became of one, and lets go of the oldest.
 grant usage on schema gateway to supabase_auth_admin;
-grant insert, update (delivered_at, failure), delete, select (id, created_at) on gateway.outbox
+grant insert, update (delivered_at, failure), delete, select (id, created_at, channel) on gateway.outbox
     to supabase_auth_admin;

@@ -7,7 +7,7 @@
 mod address;
 mod glob;
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 pub use address::{Address, encode, form, pairs};
 pub use glob::Glob;

@@ -2,4 +2,5 @@
 //!
 //! Statements run as the schema's owner with `auth` as their search path, and name it all the same.
 
+pub mod flow_states;
 pub mod users;
