@@ -29,7 +29,27 @@ pub enum BodyError {
     Interrupted(String),
 }
 
+impl fmt::Display for BodyError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { limit } => write!(formatter, "it is larger than {limit} bytes"),
+            Self::Interrupted(reason) => write!(formatter, "it was interrupted: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {}
+
 impl Body {
+    /// The body in chunks, whatever it is.
+    pub fn into_chunks(self) -> Chunks {
+        match self {
+            Self::Empty => Box::pin(futures::stream::empty()),
+            Self::Full(bytes) => Box::pin(futures::stream::iter([Ok(bytes)])),
+            Self::Stream(chunks) => chunks,
+        }
+    }
+
     /// Reads the whole body, refusing more than `limit` bytes.
     pub async fn collect(self, limit: usize) -> Result<Bytes, BodyError> {
         let too_large = BodyError::TooLarge { limit };

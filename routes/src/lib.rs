@@ -6,6 +6,7 @@
 //! **Invariant:** nothing here depends on JavaScript bindings, on any target.
 
 pub mod auth;
+pub mod blobs;
 pub mod body;
 pub mod config;
 pub mod console;
@@ -19,6 +20,7 @@ pub mod rest;
 pub mod router;
 pub mod schema;
 pub mod status;
+pub mod storage;
 pub mod table;
 pub mod wire;
 pub mod world;

@@ -1,9 +1,11 @@
 //! What the router asks of the world: time, randomness, a Postgres session.
 
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+use std::{fmt, future::Future, pin::Pin, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use futures::Stream;
+use futures::{Stream, future::LocalBoxFuture};
+
+use crate::blobs::Files;
 
 use crate::body::BodyError;
 
@@ -165,6 +167,14 @@ pub trait World {
     fn has_project(&self, _project: &str) -> impl Future<Output = bool> {
         std::future::ready(true)
     }
+
+    /// Where the bytes of this project's files are; `None` where there is no place for them.
+    fn files(&self, _project: &str) -> Option<Rc<dyn Files>> {
+        None
+    }
+
+    /// Does a task that no request waits for. It may be ended at any moment, with the gateway.
+    fn spawn(&self, _task: LocalBoxFuture<'static, ()>) {}
 
     /// Where the database of `project` is open; `None` while nobody has said.
     fn host(&self, _project: &str) -> Option<Host> {

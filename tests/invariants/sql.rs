@@ -3,7 +3,8 @@
 use crate::source::{self, Word};
 
 /// Each API's one place, and the fixed statements around it.
-const WRITERS: [&str; 7] = [
+const WRITERS: [&str; 8] = [
+    "routes/src/storage/sql/",
     "routes/src/auth/sql/",
     "routes/src/database/",
     "routes/src/rest/sql/",

@@ -8,7 +8,7 @@ use std::fmt;
 pub use file::parse;
 pub use setting::ConfigError;
 
-use crate::auth;
+use crate::{auth, storage};
 
 /// What happens at the end of a request's transaction (`db-tx-end`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub struct Config {
     pub max_body_bytes: usize,
     /// `auth.…`, under Supabase CLI's names.
     pub auth: auth::Settings,
+    /// `storage.…`, under Supabase CLI's names.
+    pub storage: storage::Settings,
 }
 
 impl fmt::Debug for Config {
@@ -100,6 +102,7 @@ impl fmt::Debug for Config {
             app_settings,
             max_body_bytes,
             auth,
+            storage,
         } = self;
         let jwt_secret = jwt_secret.as_ref().map(|_| "…");
         let app_settings: Vec<_> = app_settings.iter().map(|(name, _)| name).collect();
@@ -129,6 +132,7 @@ impl fmt::Debug for Config {
             .field("app_settings", &app_settings)
             .field("max_body_bytes", max_body_bytes)
             .field("auth", auth)
+            .field("storage", storage)
             .finish()
     }
 }
@@ -170,6 +174,7 @@ impl Default for Config {
             app_settings: Vec::new(),
             max_body_bytes: 64 * 1024 * 1024,
             auth: auth::Settings::default(),
+            storage: storage::Settings::default(),
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::{Config, OpenApiMode, TransactionEnd};
-use crate::auth::{self, settings::SettingError};
+use crate::{
+    auth::{self, settings::SettingError},
+    storage,
+};
 
 /// A setting that cannot be what it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +153,13 @@ impl Config {
             name if name.starts_with("app.settings.") => {
                 self.app_settings.retain(|(known, _)| known != name);
                 self.app_settings.push((name.to_owned(), value.to_owned()));
+            }
+            name if storage::Settings::is_named(name) => {
+                use storage::settings::SettingError;
+                self.storage.set(name, value).map_err(|error| match error {
+                    SettingError::Unknown => ConfigError::Unknown(name.to_owned()),
+                    SettingError::Expected(expected) => invalid(expected),
+                })?;
             }
             name if auth::Settings::is_named(name) => {
                 self.auth.set(name, value).map_err(|error| match error {

@@ -9,11 +9,13 @@
 //! REST has its own way (`rest::run`), which streams.
 
 mod error;
+mod rehearsal;
 mod session;
 mod statement;
 mod transaction;
 
 pub use error::DatabaseError;
+pub use rehearsal::Rehearsal;
 pub use session::{Session, Setting, settings};
 pub use statement::Statement;
 pub use transaction::Transaction;

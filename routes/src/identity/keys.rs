@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, header};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
 
 use super::crypto;
@@ -135,6 +136,13 @@ impl Keys {
             Some(_) | None => Some(apikey),
         }
     }
+}
+
+/// A token with these claims, signed with HS256; `None` where they cannot be written.
+pub fn sign(secret: &[u8], claims: &Map<String, Value>) -> Option<String> {
+    crypto::install();
+    let key = EncodingKey::from_secret(secret);
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key).ok()
 }
 
 /// The token of `Authorization: Bearer …`; another scheme carries none (RFC 6750, section 2.1).

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 pub use error::IdentityError;
 pub use key_set::{KeySet, KeySetError};
-pub use keys::{Keys, Secrets};
+pub use keys::{Keys, Secrets, sign};
 pub use query::take_key;
 pub use role_path::{RolePath, RolePathError};
 

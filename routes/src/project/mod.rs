@@ -13,6 +13,7 @@ use crate::{
     config::{Config, ConfigError},
     identity::{Identity, IdentityError, Keys, Secrets, Verifier},
     schema::{self, SchemaCache},
+    storage,
     wire::{Messages, Parameter, Pipeline, Row, Statements},
     world::{Exchange, Timestamp},
 };
@@ -109,6 +110,11 @@ impl Project {
     /// The token that a request's headers carry or stand for.
     pub fn bearer<'a>(&'a self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
         Keys::bearer(self.keys.as_ref(), headers)
+    }
+
+    /// The secret that this project's own tokens are signed with.
+    pub fn signing_secret(&self) -> Option<&[u8]> {
+        self.verifier.keys.as_ref()?.signing_secret()
     }
 
     /// Who sends a request with these headers.
@@ -208,12 +214,13 @@ fn secrets<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Secrets
     }
 }
 
-/// Settings of the APIs that the page may change: `auth.…` in `gateway.settings`.
+/// Settings of the APIs that the page may change: `auth.…` and `storage.…` in `gateway.settings`.
 fn with_own_settings<'a>(
     mut config: Config,
     settings: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<Config, LoadError> {
-    for (name, value) in settings.filter(|(name, _)| auth::Settings::is_named(name)) {
+    let is_named = |name: &str| auth::Settings::is_named(name) || storage::Settings::is_named(name);
+    for (name, value) in settings.filter(|(name, _)| is_named(name)) {
         match config.set(name, value) {
             // Of a later version of the gateway.
             Ok(()) | Err(ConfigError::Unknown(_)) => {}

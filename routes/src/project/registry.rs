@@ -74,6 +74,11 @@ impl<W: World + 'static> Registry<W> {
         &self.world
     }
 
+    /// The world, for a task that goes on after the request.
+    pub fn shared_world(&self) -> Rc<W> {
+        Rc::clone(&self.world)
+    }
+
     /// The settings that projects have unless their databases say otherwise.
     pub fn config(&self) -> &Config {
         &self.config

@@ -1,6 +1,6 @@
 //! The router: a request to the part that answers it.
 
-use std::rc::Rc;
+use std::{cell::RefCell, collections::HashSet, rc::Rc};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     console, cors, identity, outbox,
     project::{LoadError, Project, Registry},
-    rest, schema, status,
+    rest, schema, status, storage,
     table::{self, DEFAULT_PROJECT, Endpoint, Route},
 };
 
@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Router<W> {
     projects: Registry<W>,
+    /// The projects whose files were looked through for what no row names.
+    swept: RefCell<HashSet<String>>,
 }
 
 /// What becomes of a request.
@@ -42,6 +44,7 @@ impl<W: World + 'static> Router<W> {
     pub fn new(world: W, config: Config) -> Self {
         Self {
             projects: Registry::new(Rc::new(world), config),
+            swept: RefCell::default(),
         }
     }
 
@@ -130,9 +133,8 @@ impl<W: World + 'static> Router<W> {
                 self.rest(name, request, "/rpc/graphql").await
             }
             Endpoint::Auth => self.auth(name, request, route.rest).await,
-            Endpoint::Storage | Endpoint::Functions | Endpoint::Realtime | Endpoint::App => {
-                Ok(missing(&route))
-            }
+            Endpoint::Storage => self.storage(name, request, route.rest).await,
+            Endpoint::Functions | Endpoint::Realtime | Endpoint::App => Ok(missing(&route)),
         }
     }
 
@@ -170,6 +172,24 @@ impl<W: World + 'static> Router<W> {
     ) -> Result<Response<Body>, ApiError> {
         let project = self.project(name).await?;
         Ok(auth::handle(self.world(), &project, path, request).await)
+    }
+
+    async fn storage(
+        &self,
+        name: &str,
+        request: Request<Body>,
+        path: &str,
+    ) -> Result<Response<Body>, ApiError> {
+        let project = self.project(name).await?;
+        // Once for each life of the gateway: what an earlier one did not finish.
+        if self.swept.borrow_mut().insert(name.to_owned()) {
+            let (world, name) = (self.projects.shared_world(), name.to_owned());
+            self.world().spawn(Box::pin(async move {
+                // What could not be swept now will be after the next start.
+                let _ = storage::sweep::sweep(&*world, &name).await;
+            }));
+        }
+        Ok(storage::handle(self.world(), &project, path, request).await)
     }
 
     async fn query(&self, name: &str, request: Request<Body>) -> Result<Response<Body>, ApiError> {
@@ -259,13 +279,13 @@ fn health() -> Response<Body> {
 fn missing(route: &Route<'_>) -> Response<Body> {
     let status = StatusCode::NOT_IMPLEMENTED;
     let part = match route.endpoint {
-        Endpoint::Storage => "Storage",
         Endpoint::Functions => "The runtime of edge functions",
         Endpoint::Realtime => "Realtime",
         Endpoint::App => "The runtime of guest applications",
         Endpoint::GraphQl => "GraphQL",
         Endpoint::Rest
         | Endpoint::Auth
+        | Endpoint::Storage
         | Endpoint::Query
         | Endpoint::Status
         | Endpoint::Outbox
@@ -274,9 +294,6 @@ fn missing(route: &Route<'_>) -> Response<Body> {
     };
     let message = format!("{part} is not part of this gateway yet");
     let body = match route.endpoint {
-        Endpoint::Storage => {
-            json!({"statusCode": "501", "error": "not_implemented", "message": message})
-        }
         Endpoint::Functions => json!({"code": "NOT_IMPLEMENTED", "message": message}),
         _ => return ApiError::new(status, "GW501", message).into_response(),
     };

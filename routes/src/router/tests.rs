@@ -238,14 +238,6 @@ fn what_needs_no_database_asks_none() {
     );
     check(
         &router,
-        "POST /storage/v1/object/a/b",
-        expect![[r#"
-        501 Not Implemented
-        content-length: 98
-        {"statusCode":"501","error":"not_implemented","message":"Storage is not part of this gateway yet"}"#]],
-    );
-    check(
-        &router,
         "POST /functions/v1/hello",
         expect![[r#"
             501 Not Implemented

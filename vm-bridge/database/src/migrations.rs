@@ -59,6 +59,11 @@ pub const ALL: &[Migration] = &[
         name: "outbox",
         sql: include_str!("../migrations/0015_outbox.sql"),
     },
+    Migration {
+        number: 20,
+        name: "storage",
+        sql: include_str!("../migrations/0020_storage.sql"),
+    },
 ];
 
 impl Migration {

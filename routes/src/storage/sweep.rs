@@ -1,0 +1,48 @@
+//! Bytes that are no row's: what a crash left between the bytes and their row.
+//!
+//! An upload that is under way is no row's either. So only what was last written an hour ago is
+//! looked at, and no upload rests that long between its last byte and its row: continued uploads
+//! have rows of their own.
+
+use super::sql;
+use crate::{
+    World,
+    blobs::{BlobEntry, BlobId, Blobs},
+    database::{Database, DatabaseError, Session},
+};
+
+/// Milliseconds that bytes are left alone after they were last written.
+const REST: u64 = 60 * 60 * 1000;
+/// How many versions one statement asks about.
+const BATCH: usize = 1000;
+
+/// Removes the blobs of a project that belong to no row; says how many. What fails is left for the next
+/// time.
+pub async fn sweep<W: World>(world: &W, project: &str) -> Result<usize, DatabaseError> {
+    let Some(files) = world.files(project) else {
+        return Ok(0);
+    };
+    let blobs = Blobs::new(files);
+    let Ok(listed) = blobs.list().await else {
+        return Ok(0);
+    };
+    let now = world.now().0;
+    let resting: Vec<(BlobId, BlobEntry)> = listed
+        .into_iter()
+        .filter(|(_, entry)| entry.modified.saturating_add(REST) <= now)
+        .collect();
+    let session = Session::of_role("supabase_storage_admin", "storage").read_only();
+    let database = Database::new(world, project);
+    let mut removed = 0;
+    for batch in resting.chunks(BATCH) {
+        let versions: Vec<&str> = batch.iter().map(|(id, _)| id.as_str()).collect();
+        let known = database.one(&session, sql::sweep::known(&versions)).await?;
+        let known: std::collections::HashSet<String> = sql::values(&known).collect();
+        for (id, entry) in batch {
+            if !known.contains(id.as_str()) && blobs.remove_entry(entry).await.is_ok() {
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
+}
