@@ -105,7 +105,8 @@ impl KeySet {
         Self { keys: vec![key] }
     }
 
-    fn from_jwks(jwks: Vec<Value>) -> Result<Self, KeySetError> {
+    /// The keys of a JWK set that we can use; an error where none is.
+    pub fn from_jwks(jwks: Vec<Value>) -> Result<Self, KeySetError> {
         let mut keys = Vec::new();
         let mut complaint = "the set is empty".to_owned();
         for jwk in jwks {

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use crate::{
     ApiError,
+    auth::keys::SigningKeysError,
     config::ConfigError,
     identity::VerifierError,
     schema::SchemaError,
@@ -28,6 +29,8 @@ pub enum LoadError {
     Config(ConfigError),
     /// The settings of tokens are not what they may be.
     Verifier(VerifierError),
+    /// What signs access tokens is no key.
+    SigningKeys(SigningKeysError),
 }
 
 impl LoadError {
@@ -52,6 +55,7 @@ impl fmt::Display for LoadError {
             Self::Schema(error) => error.fmt(formatter),
             Self::Config(error) => error.fmt(formatter),
             Self::Verifier(error) => error.fmt(formatter),
+            Self::SigningKeys(error) => error.fmt(formatter),
         }
     }
 }
@@ -73,7 +77,7 @@ impl From<LoadError> for ApiError {
             .details(details)
             .retry_after(),
             LoadError::Incomplete => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "GW500", details),
-            LoadError::Config(_) | LoadError::Verifier(_) => Self::new(
+            LoadError::Config(_) | LoadError::Verifier(_) | LoadError::SigningKeys(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "GW500",
                 "A setting of the project is wrong",
@@ -114,6 +118,12 @@ impl From<SchemaError> for LoadError {
 impl From<ConfigError> for LoadError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<SigningKeysError> for LoadError {
+    fn from(error: SigningKeysError) -> Self {
+        Self::SigningKeys(error)
     }
 }
 

@@ -9,9 +9,10 @@ pub use error::LoadError;
 pub use registry::Registry;
 
 use crate::{
-    ApiError, World, auth,
+    ApiError, World,
+    auth::{self, keys::SigningKeys},
     config::{Config, ConfigError},
-    identity::{Identity, IdentityError, Keys, Secrets, Verifier},
+    identity::{Identity, IdentityError, KeySet, Keys, Secrets, Verifier, VerifierError},
     schema::{self, SchemaCache},
     storage,
     wire::{Messages, Parameter, Pipeline, Row, Statements},
@@ -27,6 +28,8 @@ pub struct Project {
     /// `None` for a database that has no place for them, as one that the gateway did not make.
     pub keys: Option<Keys>,
     pub verifier: Verifier,
+    /// What signs access tokens; `None` where there is no key that could.
+    pub signing: Option<SigningKeys>,
     pub schema: SchemaCache,
 }
 
@@ -93,13 +96,28 @@ impl Project {
             schema::load(world, name, &config).await?
         };
         let stored = secrets.as_ref().map(|secrets| secrets.jwt_secret.as_str());
-        let verifier = Verifier::new(&config, stored)?;
+        let mut verifier = Verifier::new(&config, stored)?;
+        let signing_keys = match config.auth.signing_keys.as_str() {
+            "" => None,
+            keys => Some(SigningKeys::parse(keys)?),
+        };
+        if let Some(keys) = &signing_keys {
+            // What they sign is as good as what the secret signs, which signs the API keys.
+            let more =
+                KeySet::from_jwks(keys.verifying().to_vec()).map_err(VerifierError::KeySet)?;
+            verifier.keys = Some(match verifier.keys.take() {
+                Some(keys) => keys.with(more),
+                None => more,
+            });
+        }
         let signing = verifier
             .keys
             .as_ref()
             .and_then(|keys| keys.signing_secret());
+        let signing_keys = signing_keys.or_else(|| signing.map(SigningKeys::secret));
         Ok(Self {
             name: name.to_owned(),
+            signing: signing_keys,
             keys: secrets.map(|secrets| Keys::new(name, &secrets, signing)),
             config,
             verifier,
