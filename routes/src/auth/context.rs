@@ -112,7 +112,7 @@ impl<'a, W: World> Context<'a, W> {
     pub fn ip_address(&self) -> &'a str {
         let forwarded = self.header("x-forwarded-for");
         let first = forwarded.split(',').next().unwrap_or_default().trim();
-        if first.parse::<std::net::IpAddr>().is_ok() {
+        if first.parse::<core::net::IpAddr>().is_ok() {
             first
         } else {
             "127.0.0.1"

@@ -5,22 +5,35 @@
 //! [`sql`].
 
 pub mod address;
+pub mod admin;
+pub mod audit;
+pub mod caller;
 pub mod context;
+pub mod delivery;
 pub mod error;
+mod info;
+pub mod keys;
+pub mod limits;
+mod logout;
 pub mod mail;
 pub mod one_time;
+pub mod password;
 pub mod pkce;
 pub mod redirect;
+pub mod session;
 pub mod settings;
+mod signup;
 pub mod sql;
 pub mod table;
 pub mod time;
+mod token;
 pub mod totp;
 pub mod user;
+mod user_account;
 pub mod webauthn;
 
-use http::{Method, Request, Response, StatusCode};
-use serde_json::{Value, json};
+use http::{Request, Response, StatusCode};
+use serde_json::Value;
 
 pub use context::Context;
 pub use error::{AuthError, ErrorCode};
@@ -28,7 +41,7 @@ pub use settings::Settings;
 use table::Endpoint;
 use time::Time;
 
-use crate::{Body, World, project::Project, router::json_response};
+use crate::{Body, World, identity, project::Project, router::json_response};
 
 /// The largest body of a request.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -41,7 +54,8 @@ pub async fn handle<W: World>(
     path: &str,
     request: Request<Body>,
 ) -> Response<Body> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    identity::take_key(&mut head);
     let Some(route) = table::find(path) else {
         return not_found();
     };
@@ -78,18 +92,24 @@ fn url(settings: &Settings, uri: &http::Uri, path: &str) -> String {
 
 async fn answer<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, AuthError> {
     let method = context.method();
-    match context.route.endpoint {
-        Endpoint::Health if method == Method::GET => Ok(health()),
+    match (context.route.endpoint, method.as_str()) {
+        (Endpoint::Health, "GET") => Ok(info::health()),
+        (Endpoint::Settings, "GET") => Ok(info::settings(context)),
+        (Endpoint::Jwks, "GET") => Ok(info::jwks(context)),
+        (Endpoint::OpenIdConfiguration, "GET") => Ok(info::openid_configuration(context)),
+        (Endpoint::Signup, "POST") => signup::handle(context).await,
+        (Endpoint::Token, "POST") => token::handle(context).await,
+        (Endpoint::User, "GET") => user_account::get(context).await,
+        (Endpoint::User, "PUT") => user_account::put(context).await,
+        (Endpoint::Logout, "POST") => logout::handle(context).await,
+        (Endpoint::AdminUsers, "GET") => admin::list::users(context).await,
+        (Endpoint::AdminUsers, "POST") => admin::create(context).await,
+        (Endpoint::AdminUser, "GET") => admin::get(context).await,
+        (Endpoint::AdminUser, "PUT") => admin::update(context).await,
+        (Endpoint::AdminUser, "DELETE") => admin::delete(context).await,
+        (Endpoint::AdminAudit, "GET") => admin::list::audit(context).await,
         _ => Ok(not_found()),
     }
-}
-
-fn health() -> Response<Body> {
-    json(json!({
-        "version": concat!("v", env!("CARGO_PKG_VERSION")),
-        "name": "GoTrue",
-        "description": "GoTrue is a user registration and authentication API",
-    }))
 }
 
 /// 200 with a JSON body.

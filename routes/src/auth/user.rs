@@ -135,6 +135,48 @@ fn is_empty(text: &Option<String>) -> bool {
 }
 
 impl User {
+    /// A user of whom nothing is known but the id.
+    pub const fn nobody(id: Uuid) -> Self {
+        Self {
+            id,
+            aud: None,
+            role: None,
+            email: None,
+            encrypted_password: None,
+            email_confirmed_at: None,
+            invited_at: None,
+            confirmation_token: None,
+            confirmation_sent_at: None,
+            recovery_token: None,
+            recovery_sent_at: None,
+            email_change_token_new: None,
+            email_change_token_current: None,
+            email_change: None,
+            email_change_sent_at: None,
+            email_change_confirm_status: None,
+            phone: None,
+            phone_confirmed_at: None,
+            phone_change: None,
+            phone_change_token: None,
+            phone_change_sent_at: None,
+            reauthentication_token: None,
+            reauthentication_sent_at: None,
+            last_sign_in_at: None,
+            raw_app_meta_data: None,
+            raw_user_meta_data: None,
+            is_super_admin: None,
+            confirmed_at: None,
+            created_at: None,
+            updated_at: None,
+            banned_until: None,
+            deleted_at: None,
+            is_sso_user: false,
+            is_anonymous: false,
+            identities: Vec::new(),
+            factors: Vec::new(),
+        }
+    }
+
     /// Reads what the statements of `sql::users` give.
     pub fn from_row(json: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(json)

@@ -2,5 +2,7 @@
 //!
 //! Statements run as the schema's owner with `auth` as their search path, and name it all the same.
 
+pub mod audit;
 pub mod flow_states;
+pub mod sessions;
 pub mod users;
