@@ -75,7 +75,10 @@ pub fn allow(origin: Option<&HeaderValue>, allowed: Option<&[String]>, response:
         }
         (Some(_), _) => return,
     }
-    response.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    // An API may have headers of its own to show.
+    response
+        .entry(header::ACCESS_CONTROL_EXPOSE_HEADERS)
+        .or_insert(EXPOSED);
 }
 
 #[cfg(test)]

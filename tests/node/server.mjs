@@ -46,6 +46,7 @@ export async function start(t, args = [], { cwd = tmpdir() } = {}) {
     keys: {
       publishable: printed['Publishable key'], secret: printed['Secret key'],
       anon: printed['anon key'], service_role: printed['service_role key'], jwt_secret: printed['JWT secret'],
+      s3: { accessKeyId: printed['S3 access key'], secretAccessKey: printed['S3 secret key'] },
     },
     said,
     ended,

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac as _};
 use http::{HeaderMap, header};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use super::crypto;
@@ -39,6 +41,9 @@ pub struct Keys {
     pub service_role: String,
     /// The HS256 secret that signs them; users sign tokens of their own with it.
     pub jwt_secret: String,
+    /// What signs requests of the S3 protocol, for the `service_role`.
+    pub s3_access_key_id: String,
+    pub s3_secret_access_key: String,
 }
 
 impl fmt::Debug for Secrets {
@@ -102,7 +107,15 @@ impl Keys {
             // HMAC takes a key of any length, and these claims are always JSON.
             jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap_or_default()
         };
+        // Out of the project's own secret, so that nothing more has to be kept; neither leads back to it.
+        let derived = |name: &str, size: usize| {
+            let mut key = hmac(signing, name.as_bytes());
+            key.truncate(size * 2);
+            key
+        };
         Self {
+            s3_access_key_id: derived("s3 access key id", 16),
+            s3_secret_access_key: derived("s3 secret access key", 32),
             publishable: secrets.publishable.clone(),
             secret: secrets.secret.clone(),
             anon: token("anon"),
@@ -136,6 +149,16 @@ impl Keys {
             Some(_) | None => Some(apikey),
         }
     }
+}
+
+/// HMAC-SHA256 in hexadecimal.
+fn hmac(key: &[u8], text: &[u8]) -> String {
+    // HMAC takes a key of any length, so there is always one.
+    let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return String::new();
+    };
+    hmac.update(text);
+    format!("{:x}", hmac.finalize().into_bytes())
 }
 
 /// A token with these claims, signed with HS256; `None` where they cannot be written.

@@ -589,6 +589,8 @@ fn check_bearer(headers: &[(&'static str, &str)], expected: Expect) {
         anon: "ANON".to_owned(),
         service_role: "SERVICE".to_owned(),
         jwt_secret: String::new(),
+        s3_access_key_id: String::new(),
+        s3_secret_access_key: String::new(),
     };
     let mut map = HeaderMap::new();
     for (name, value) in headers {

@@ -118,7 +118,7 @@ impl Project {
         Ok(Self {
             name: name.to_owned(),
             signing: signing_keys,
-            keys: secrets.map(|secrets| Keys::new(name, &secrets, signing)),
+            keys: secrets.map(|secrets| keys(name, &secrets, signing, &config)),
             config,
             verifier,
             schema,
@@ -230,6 +230,18 @@ fn secrets<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Secrets
         }),
         _ => Err(LoadError::Incomplete),
     }
+}
+
+/// A project's keys, as far as its settings do not name others.
+fn keys(name: &str, secrets: &Secrets, signing: Option<&[u8]>, config: &Config) -> Keys {
+    let mut keys = Keys::new(name, secrets, signing);
+    if let Some(id) = &config.storage.s3_access_key_id {
+        keys.s3_access_key_id.clone_from(id);
+    }
+    if let Some(secret) = &config.storage.s3_secret_access_key {
+        keys.s3_secret_access_key.clone_from(secret);
+    }
+    keys
 }
 
 /// Settings of the APIs that the page may change: `auth.…` and `storage.…` in `gateway.settings`.

@@ -694,8 +694,8 @@ fn the_gateways_page_sees_the_keys() {
     expect![[r#"
         200 OK
         cache-control: no-store
-        content-length: 768
-        {"version":"0.1.0","project":"default","owner":null,"storage":null,"database_size":8000000,"memory":{"wasm":null},"postgres_version":"18.1","keys":{"publishable":"sb_publishable_BwcHBwcHBwcHBwcHBwcHBw_BwcHBwcH","secret":"sb_secret_BwcHBwcHBwcHBwcHBwcHBw_BwcHBwcH","anon":"ANON","service_role":"SERVICE","jwt_secret":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw"}}"#]].assert_eq(&shown);
+        content-length: 912
+        {"version":"0.1.0","project":"default","owner":null,"storage":null,"database_size":8000000,"memory":{"wasm":null},"postgres_version":"18.1","keys":{"publishable":"sb_publishable_BwcHBwcHBwcHBwcHBwcHBw_BwcHBwcH","secret":"sb_secret_BwcHBwcHBwcHBwcHBwcHBw_BwcHBwcH","anon":"ANON","service_role":"SERVICE","jwt_secret":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw","s3_access_key_id":"efc99306e92549004650d3b2ce581e9d","s3_secret_access_key":"6cf038b129a3fc3aee0664b79726f2153005537bf97630e34df1c9b1557d8aa7"}}"#]].assert_eq(&shown);
 }
 
 #[test]

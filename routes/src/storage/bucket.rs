@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Context, ErrorCode, StorageError, context, key,
+    Caller, Context, ErrorCode, StorageError, context, key,
     object::delete,
     sql::{
         self,
@@ -192,7 +192,16 @@ fn allowed(types: Option<Vec<String>>) -> Result<Option<Vec<String>>, StorageErr
 
 pub async fn delete<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, StorageError> {
     let caller = context.caller()?;
-    let id = &context.route.bucket;
+    remove(context, &caller, &context.route.bucket).await?;
+    Ok(context::json(json!({"message": "Successfully deleted"})))
+}
+
+/// Removes a bucket that is empty.
+pub(super) async fn remove<W: World>(
+    context: &Context<'_, W>,
+    caller: &Caller,
+    id: &str,
+) -> Result<(), StorageError> {
     let server = context.as_server();
     let mut asked = context
         .ask(&[
@@ -206,7 +215,7 @@ pub async fn delete<W: World>(context: &Context<'_, W>) -> Result<Response<Body>
     if asked.value::<bool>()?.unwrap_or_default() {
         return Err(StorageError::bucket_not_empty());
     }
-    let session = context.as_caller(&caller);
+    let session = context.as_caller(caller);
     let deleted = context
         .database()
         .one(&session, sql::bucket::delete(id))
@@ -214,7 +223,7 @@ pub async fn delete<W: World>(context: &Context<'_, W>) -> Result<Response<Body>
     if deleted.rows.is_empty() {
         return Err(StorageError::no_such_bucket());
     }
-    Ok(context::json(json!({"message": "Successfully deleted"})))
+    Ok(())
 }
 
 /// Removes every object of a bucket that the caller sees; one that it may not remove ends it.

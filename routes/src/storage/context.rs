@@ -44,6 +44,8 @@ pub struct Context<'a, W> {
     /// The path behind the API's prefix, as it was sent.
     pub path: &'a str,
     pub route: Route,
+    /// What policies see as `storage.operation()`.
+    operation: String,
 }
 
 /// What several statements answered, each as somebody; see [`Context::ask`].
@@ -67,7 +69,22 @@ impl<'a, W: World> Context<'a, W> {
             settings: &project.config.storage,
             head,
             path,
+            operation: route.endpoint.operation(),
             route,
+        }
+    }
+
+    /// The same request, known to policies under another name.
+    #[must_use]
+    pub fn named(&self, operation: &str) -> Self {
+        Self {
+            world: self.world,
+            project: self.project,
+            settings: self.settings,
+            head: self.head,
+            path: self.path,
+            operation: operation.to_owned(),
+            route: self.route.clone(),
         }
     }
 
@@ -135,7 +152,7 @@ impl<'a, W: World> Context<'a, W> {
             .with("request.method", self.head.method.as_str())
             .with("request.path", self.path)
             .with("request.headers", Value::Object(headers).to_string())
-            .with("storage.operation", self.route.endpoint.operation())
+            .with("storage.operation", &*self.operation)
             .with("storage.allow_delete_query", "true")
     }
 

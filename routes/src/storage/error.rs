@@ -253,6 +253,11 @@ impl StorageError {
         Self::new(ErrorCode::SlowDown, status, unavailable.to_string()).with_http_status(status)
     }
 
+    /// Whether the database was away: whether anything took effect is unknown.
+    pub fn is_unavailable(&self) -> bool {
+        self.http_status == Some(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
     /// The HTTP status that the JSON API answers with.
     pub fn http_status(&self) -> StatusCode {
         self.http_status.unwrap_or(match self.status {

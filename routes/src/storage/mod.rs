@@ -9,11 +9,14 @@ pub mod bucket;
 pub mod context;
 pub mod error;
 pub mod key;
+mod lock;
 pub mod object;
+pub mod s3;
 pub mod settings;
 pub mod sql;
 pub mod sweep;
 pub mod table;
+pub mod tus;
 
 use http::{Request, Response};
 use serde_json::json;
@@ -83,6 +86,10 @@ async fn answer<W: World>(
         Endpoint::DeleteMany => object::delete::many(context, body).await,
         Endpoint::Sign => object::sign::one(context, body).await,
         Endpoint::SignMany => object::sign::many(context, body).await,
+
+        // These answer failures in their own words.
+        Endpoint::Resumable(act, signed) => Ok(tus::answer(context, act, signed, body).await),
+        Endpoint::S3 => Ok(s3::answer(context, body).await),
     }
 }
 

@@ -21,6 +21,11 @@ pub struct Settings {
     pub signed_upload_expiry: u64,
     pub image_transformation: bool,
     pub s3_protocol: bool,
+    /// The region that the S3 protocol says it is in.
+    pub s3_region: String,
+    /// The S3 access key; without one, the project has its own.
+    pub s3_access_key_id: Option<String>,
+    pub s3_secret_access_key: Option<String>,
 }
 
 impl Default for Settings {
@@ -30,6 +35,9 @@ impl Default for Settings {
             signed_upload_expiry: 2 * 60 * 60,
             image_transformation: true,
             s3_protocol: true,
+            s3_region: "local".to_owned(),
+            s3_access_key_id: None,
+            s3_secret_access_key: None,
         }
     }
 }
@@ -46,6 +54,9 @@ impl Settings {
                     | "ENABLE_IMAGE_TRANSFORMATION"
                     | "IMAGE_TRANSFORMATION_ENABLED"
                     | "S3_PROTOCOL_ENABLED"
+                    | "S3_PROTOCOL_ACCESS_KEY_ID"
+                    | "S3_PROTOCOL_ACCESS_KEY_SECRET"
+                    | "STORAGE_S3_REGION"
             )
     }
 
@@ -67,10 +78,24 @@ impl Settings {
             "storage.s3_protocol.enabled" | "S3_PROTOCOL_ENABLED" => {
                 self.s3_protocol = flag(value)?;
             }
+            "storage.s3_protocol.region" | "STORAGE_S3_REGION" => {
+                value.clone_into(&mut self.s3_region);
+            }
+            "storage.s3_protocol.access_key_id" | "S3_PROTOCOL_ACCESS_KEY_ID" => {
+                self.s3_access_key_id = given(value);
+            }
+            "storage.s3_protocol.secret_access_key" | "S3_PROTOCOL_ACCESS_KEY_SECRET" => {
+                self.s3_secret_access_key = given(value);
+            }
             _ => return Err(SettingError::Unknown),
         }
         Ok(())
     }
+}
+
+/// A text, unless it is empty.
+fn given(value: &str) -> Option<String> {
+    (!value.is_empty()).then(|| value.to_owned())
 }
 
 fn flag(value: &str) -> Result<bool, SettingError> {

@@ -4,7 +4,7 @@
 //! looked at, and no upload rests that long between its last byte and its row: continued uploads
 //! have rows of their own.
 
-use super::sql;
+use super::{sql, tus};
 use crate::{
     World,
     blobs::{BlobEntry, BlobId, Blobs},
@@ -27,12 +27,15 @@ pub async fn sweep<W: World>(world: &W, project: &str) -> Result<usize, Database
         return Ok(0);
     };
     let now = world.now().0;
+    let own = Session::of_role("supabase_storage_admin", "storage");
+    let database = Database::new(world, project);
+    let expired = sql::resumable::expire(now.saturating_sub(tus::LIFETIME));
+    database.one(&own, expired).await?;
     let resting: Vec<(BlobId, BlobEntry)> = listed
         .into_iter()
         .filter(|(_, entry)| entry.modified.saturating_add(REST) <= now)
         .collect();
-    let session = Session::of_role("supabase_storage_admin", "storage").read_only();
-    let database = Database::new(world, project);
+    let session = own.read_only();
     let mut removed = 0;
     for batch in resting.chunks(BATCH) {
         let versions: Vec<&str> = batch.iter().map(|(id, _)| id.as_str()).collect();

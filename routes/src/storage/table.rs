@@ -44,6 +44,21 @@ pub enum Endpoint {
     DeleteMany,
     Sign,
     SignMany,
+    /// An upload in pieces; with a signed address or without.
+    Resumable(Resumable, bool),
+    /// Anything of the S3 protocol.
+    S3,
+}
+
+/// What is done about an upload in pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resumable {
+    /// What the server can do.
+    Options,
+    Create,
+    Look,
+    Append,
+    Delete,
 }
 
 /// Where a path leads.
@@ -85,6 +100,8 @@ const HEAD: Method = Method::HEAD;
 const POST: Method = Method::POST;
 const PUT: Method = Method::PUT;
 const DELETE: Method = Method::DELETE;
+const PATCH: Method = Method::PATCH;
+const OPTIONS: Method = Method::OPTIONS;
 
 /// Operations are those of supabase/storage, `src/http/routes/operations.ts`.
 #[rustfmt::skip]
@@ -120,6 +137,150 @@ const TABLE: &[Entry] = &[
     on(DELETE, "/object/{bucket}", Endpoint::DeleteMany, "object.delete_many"),
     on(POST, "/object/sign/{bucket}/{*key}", Endpoint::Sign, "object.sign"),
     on(POST, "/object/sign/{bucket}", Endpoint::SignMany, "object.sign_many"),
+    on(
+        OPTIONS,
+        "/upload/resumable",
+        Endpoint::Resumable(Resumable::Options, false),
+        "tus.options",
+    ),
+    on(
+        OPTIONS,
+        "/upload/resumable/{*key}",
+        Endpoint::Resumable(Resumable::Options, false),
+        "tus.options",
+    ),
+    on(
+        POST,
+        "/upload/resumable",
+        Endpoint::Resumable(Resumable::Create, false),
+        "tus.upload.create",
+    ),
+    on(
+        POST,
+        "/upload/resumable/{*key}",
+        Endpoint::Resumable(Resumable::Create, false),
+        "tus.upload.create",
+    ),
+    on(
+        HEAD,
+        "/upload/resumable/{*key}",
+        Endpoint::Resumable(Resumable::Look, false),
+        "tus.upload.get",
+    ),
+    on(
+        PATCH,
+        "/upload/resumable/{*key}",
+        Endpoint::Resumable(Resumable::Append, false),
+        "tus.upload.part",
+    ),
+    on(
+        DELETE,
+        "/upload/resumable/{*key}",
+        Endpoint::Resumable(Resumable::Delete, false),
+        "tus.upload.delete",
+    ),
+    on(
+        OPTIONS,
+        "/upload/resumable/sign",
+        Endpoint::Resumable(Resumable::Options, true),
+        "tus.options_signed",
+    ),
+    on(
+        OPTIONS,
+        "/upload/resumable/sign/{*key}",
+        Endpoint::Resumable(Resumable::Options, true),
+        "tus.options_signed",
+    ),
+    on(
+        POST,
+        "/upload/resumable/sign",
+        Endpoint::Resumable(Resumable::Create, true),
+        "tus.upload.create_signed",
+    ),
+    on(
+        POST,
+        "/upload/resumable/sign/{*key}",
+        Endpoint::Resumable(Resumable::Create, true),
+        "tus.upload.create_signed",
+    ),
+    on(
+        HEAD,
+        "/upload/resumable/sign/{*key}",
+        Endpoint::Resumable(Resumable::Look, true),
+        "tus.upload.get_signed",
+    ),
+    on(
+        PATCH,
+        "/upload/resumable/sign/{*key}",
+        Endpoint::Resumable(Resumable::Append, true),
+        "tus.upload.part_signed",
+    ),
+    on(
+        DELETE,
+        "/upload/resumable/sign/{*key}",
+        Endpoint::Resumable(Resumable::Delete, true),
+        "tus.upload.delete_signed",
+    ),
+    on(
+        GET,
+        "/s3",
+        Endpoint::S3,
+        "s3",
+    ),
+    on(
+        GET,
+        "/s3/{*key}",
+        Endpoint::S3,
+        "s3",
+    ),
+    on(
+        HEAD,
+        "/s3",
+        Endpoint::S3,
+        "s3",
+    ),
+    on(
+        HEAD,
+        "/s3/{*key}",
+        Endpoint::S3,
+        "s3",
+    ),
+    on(
+        PUT,
+        "/s3",
+        Endpoint::S3,
+        "s3",
+    ),
+    on(
+        PUT,
+        "/s3/{*key}",
+        Endpoint::S3,
+        "s3",
+    ),
+    on(
+        POST,
+        "/s3",
+        Endpoint::S3,
+        "s3",
+    ),
+    on(
+        POST,
+        "/s3/{*key}",
+        Endpoint::S3,
+        "s3",
+    ),
+    on(
+        DELETE,
+        "/s3",
+        Endpoint::S3,
+        "s3",
+    ),
+    on(
+        DELETE,
+        "/s3/{*key}",
+        Endpoint::S3,
+        "s3",
+    ),
 ];
 
 static ROUTERS: LazyLock<HashMap<Method, Router<Endpoint>>> = LazyLock::new(|| {

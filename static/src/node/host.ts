@@ -19,6 +19,8 @@ export interface Keys {
   anon: string;
   service_role: string;
   jwt_secret: string;
+  s3_access_key_id: string;
+  s3_secret_access_key: string;
 }
 
 export interface HostOptions {

@@ -45,6 +45,9 @@ async function main(): Promise<void> {
     ['anon key', keys?.anon],
     ['service_role key', keys?.service_role],
     ['JWT secret', keys?.jwt_secret],
+    ['S3 URL', keys && `${url}/storage/v1/s3`],
+    ['S3 access key', keys?.s3_access_key_id],
+    ['S3 secret key', keys?.s3_secret_access_key],
     ['Database', data === undefined ? 'in memory: gone when this ends' : path.resolve(data)],
   ];
   for (const [name, value] of lines) if (value !== undefined) console.log(`${name.padStart(16)}: ${value}`);

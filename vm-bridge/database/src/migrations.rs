@@ -64,6 +64,11 @@ pub const ALL: &[Migration] = &[
         name: "storage",
         sql: include_str!("../migrations/0020_storage.sql"),
     },
+    Migration {
+        number: 21,
+        name: "resumable_uploads",
+        sql: include_str!("../migrations/0021_resumable_uploads.sql"),
+    },
 ];
 
 impl Migration {

@@ -24,6 +24,8 @@ use crate::{
 const LARGEST_FIELD: u64 = 1024 * 1024;
 /// Fields beside the file.
 const MOST_FIELDS: usize = 10;
+/// Fields beside the file where a policy says which there may be.
+const MOST_POSTED: usize = 20;
 
 /// What is to be stored.
 pub struct Upload {
@@ -67,6 +69,30 @@ impl Upload {
             bytes: body.into_chunks(),
         })
     }
+}
+
+/// The fields of a form before its file, and the file's bytes: what a browser posts with a policy.
+pub async fn fields(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Vec<(String, String)>, Chunks), StorageError> {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let mut form = Form::new(content_type.unwrap_or_default(), body)?;
+    let mut fields = Vec::new();
+    for _ in 0..=MOST_POSTED {
+        let Form { multipart, carry } = &mut form;
+        let field = carried(carry, multipart.next_field()).await;
+        let Some(field) = field.map_err(|error| refusal(&error))? else {
+            return Err(StorageError::no_content());
+        };
+        let name = field.name().unwrap_or_default().to_owned();
+        if name == "file" || field.file_name().is_some() {
+            return Ok((fields, form.bytes(field)));
+        }
+        fields.push((name, form.text(field).await?));
+    }
+    Err(StorageError::no_content())
 }
 
 /// The metadata of the header `x-metadata`: JSON in base64. What is none is left out.

@@ -4,6 +4,8 @@
 pub mod bucket;
 pub mod list;
 pub mod object;
+pub mod resumable;
+pub mod s3;
 pub mod sweep;
 
 use serde::de::DeserializeOwned;

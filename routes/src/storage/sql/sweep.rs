@@ -13,6 +13,9 @@ pub fn known(versions: &[&str]) -> Statement {
             SELECT FROM storage.s3_multipart_uploads AS row WHERE row.version = asked.version
             UNION ALL
             SELECT FROM storage.s3_multipart_uploads_parts AS row WHERE row.version = asked.version
+            UNION ALL
+            SELECT FROM gateway.resumable_uploads AS row
+            WHERE row.version = asked.version AND row.completed_at IS NULL
         )",
         [serde_json::json!(versions).to_string().into()],
     )
