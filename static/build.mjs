@@ -176,7 +176,7 @@ function compressed(file) {
   }
   return Number(readFileSync(known, 'utf8'));
 }
-const ours = (file) => /^wasm\/(gateway|database)_bg-/.test(file) || (/^[^/]+\.(js|css|html)$/.test(file) && !development);
+const ours = (file) => !development && /^(wasm\/(gateway|database)_bg-|[^/]+\.(js|css|html)$)/.test(file);
 const files = filesUnder(next).map((file) => {
   const name = path.relative(next, file);
   return { path: name, bytes: statSync(file).size, ...(ours(name) ? { brotli: compressed(file) } : {}) };
