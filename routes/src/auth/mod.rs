@@ -32,7 +32,7 @@ pub mod user;
 mod user_account;
 pub mod webauthn;
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde_json::Value;
 
 pub use context::Context;
@@ -43,6 +43,9 @@ use time::Time;
 
 use crate::{Body, World, identity, project::Project, router::json_response};
 
+/// What pages of other origins may read beside the body: auth-js reads pages of users by it.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("X-Total-Count, Link, X-Supabase-Api-Version, X-Sb-Error-Code");
 /// The largest body of a request.
 const LARGEST_BODY: usize = 1024 * 1024;
 
@@ -74,10 +77,13 @@ pub async fn handle<W: World>(
         now: Time::from(world.now()),
         url: url(settings, &head.uri, path),
     };
-    match answer(&context).await {
+    let mut response = match answer(&context).await {
         Ok(response) => response,
         Err(error) => error.into_response(&head.headers),
-    }
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    response
 }
 
 /// Where this API is: the setting, else where the request came to, the project's prefix included.

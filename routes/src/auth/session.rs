@@ -222,7 +222,12 @@ pub fn begin<W: World>(
             scopes: session.scopes.as_deref(),
         }),
         sql::sessions::insert_token(&begun.refresh_token, user_id, session.id, None),
-        sql::sessions::add_method(context.uuid(), session.id, method.as_str()),
+        sql::sessions::first_method(
+            context.uuid(),
+            session.id,
+            method.as_str(),
+            context.now.to_string(),
+        ),
         sql::users::signed_in(user_id),
     ];
     (begun, statements)

@@ -77,6 +77,21 @@ pub fn add_method(id: Uuid, session_id: Uuid, method: &str) -> Statement {
     )
 }
 
+/// Says how the user proved who they are when the session began: at the moment that its first token
+/// tells.
+pub fn first_method(id: Uuid, session_id: Uuid, method: &str, at: String) -> Statement {
+    Statement::new(
+        "insert into auth.mfa_amr_claims (id, session_id, created_at, updated_at, authentication_method) \
+         values ($1::uuid, $2::uuid, $4::timestamptz, $4::timestamptz, $3)",
+        [
+            id.to_string().into(),
+            session_id.to_string().into(),
+            method.into(),
+            at.into(),
+        ],
+    )
+}
+
 /// Raises a session's assurance level, after a factor was verified in it.
 pub fn raise(session_id: Uuid, factor_id: Uuid, aal: &str) -> Statement {
     Statement::new(
@@ -134,10 +149,12 @@ pub fn revoke_family(session_id: Uuid) -> Statement {
     )
 }
 
-/// One token is good for nothing any more.
+/// One token is good for nothing any more. When it was first used stays: the interval in which it may
+/// be used again does not begin anew.
 pub fn revoke_token(token: &str) -> Statement {
     Statement::new(
-        "update auth.refresh_tokens set revoked = true, updated_at = now() where token = $1",
+        "update auth.refresh_tokens set revoked = true, \
+         updated_at = case when revoked then updated_at else now() end where token = $1",
         [token.into()],
     )
 }

@@ -15,19 +15,14 @@ use crate::{Body, World};
 pub(super) async fn handle<W: World>(
     context: &Context<'_, W>,
 ) -> Result<Response<Body>, AuthError> {
+    context.limit(Limit::Token)?;
     let grant_type = match context.query("grant_type") {
         empty if empty.is_empty() => context.form("grant_type").unwrap_or_default(),
         grant_type => grant_type,
     };
     match grant_type.as_str() {
-        "password" => {
-            context.limit(Limit::Signup)?;
-            password::handle(context).await
-        }
-        "refresh_token" => {
-            context.limit(Limit::Token)?;
-            refresh::handle(context).await
-        }
+        "password" => password::handle(context).await,
+        "refresh_token" => refresh::handle(context).await,
         _ => Err(AuthError::bad_request(
             ErrorCode::InvalidCredentials,
             "unsupported_grant_type",
