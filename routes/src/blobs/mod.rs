@@ -193,6 +193,8 @@ impl Blobs {
                 let mut piece = piece;
                 while piece.end <= range.start {
                     let next = blobs.piece(&id, piece.end).await.map_err(interrupted)?;
+                    // One without bytes was never finished, and nothing follows it.
+                    let next = next.filter(|next| !next.is_empty());
                     piece = next.ok_or_else(|| interrupted(FileError::Missing))?;
                 }
                 let end = piece.end.min(range.end);

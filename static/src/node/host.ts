@@ -3,6 +3,7 @@
 //   const host = await createHost({ dataDir: './data' });
 //   const response = await host.handle(new Request('http://localhost/rest/v1/todos'));
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import type { PGlite } from '@electric-sql/pglite';
 import { instantiate as instantiateDatabase, type Database, type Options, type Session } from 'glue:database';
 import databaseWasm from '../../generated/database/database_bg.wasm';
@@ -10,6 +11,7 @@ import gatewayWasm from '../../generated/gateway/gateway_bg.wasm';
 import { openPostgres } from '../database/postgres.ts';
 import { Supervised } from '../wasm/instance.ts';
 import { openDirectory } from './directory.ts';
+import { directoryStore, memoryStore } from './files.ts';
 import { news } from './news.ts';
 
 /** A project's keys; the two JWTs are what the publishable and the secret key stand for. */
@@ -79,6 +81,7 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
         void gateway.attach(wanted, port1);
       },
       hasProject: async (name) => name === project,
+      files: options.dataDir === undefined ? memoryStore() : directoryStore(path.join(options.dataDir, 'storage')),
     },
   });
   // Settings are read when the instance is made: what is wrong with them is said before a folder is touched.

@@ -6,6 +6,7 @@ self.addEventListener('fetch', (event) => fetched(event));
 self.addEventListener('message', (event) => event.waitUntil(heard(event)));
 
 import { readChoice } from '../database/choice.ts';
+import { browserStore } from '../files/browser.ts';
 import type { PortWanted } from '../ports.ts';
 import { refusal, Supervised } from '../wasm/instance.ts';
 import { asksToLeave, isolated, isolation, leave, needsIsolation } from './isolation.ts';
@@ -19,7 +20,7 @@ const ours = new RegExp(GATEWAY_PATTERN);
 
 const gateway = new Supervised({
   module: compiled,
-  asked: { wantPort: (project) => void wantPorts(project), hasProject },
+  asked: { wantPort: (project) => void wantPorts(project), hasProject, files: browserStore },
   async prepare() {
     const life = `gateway:client:${crypto.randomUUID()}`;
     const release = await hold(life);

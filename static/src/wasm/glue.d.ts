@@ -35,6 +35,8 @@ declare module 'glue:gateway' {
     wantPort(project: string): void;
     /** Whether there is such a project, here and now; its database need not be open. */
     hasProject(project: string): Promise<boolean>;
+    /** Where the bytes of stored objects are. */
+    files: import('../files/store.ts').FileStore;
   }
 
   export interface Source {

@@ -4,6 +4,7 @@ mod abort;
 mod attached;
 pub mod convert;
 mod fetch;
+mod files;
 pub mod gateway;
 mod link;
 pub mod stream;

@@ -3,10 +3,11 @@
 use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use futures::channel::oneshot;
+use futures::{channel::oneshot, future::LocalBoxFuture};
 use js_sys::Promise;
 use routes::{
     World,
+    blobs::Files,
     world::{Answer, Exchange, FetchError, Host, Timestamp, Unavailable},
 };
 
@@ -15,6 +16,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::{
     fetch,
+    files::ProjectFiles,
     link::{Link, News},
     timer::Timer,
 };
@@ -112,6 +114,14 @@ impl World for Surroundings {
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, FetchError> {
         fetch::fetch(request).await
+    }
+
+    fn files(&self, project: &str) -> Option<Rc<dyn Files>> {
+        Some(Rc::new(ProjectFiles::new(project)))
+    }
+
+    fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
+        wasm_bindgen_futures::spawn_local(task);
     }
 
     fn host(&self, project: &str) -> Option<Host> {

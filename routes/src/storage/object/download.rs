@@ -21,6 +21,7 @@ use crate::{
             bucket::Bucket,
             object::{Metadata, Object},
         },
+        table::Endpoint,
     },
 };
 
@@ -45,7 +46,7 @@ pub fn encode_component(text: &str) -> String {
 pub async fn authenticated<W: World>(
     context: &Context<'_, W>,
 ) -> Result<Response<Body>, StorageError> {
-    let object = visible(context, false).await?;
+    let object = visible(context).await?;
     respond(context, &object, None).await
 }
 
@@ -92,15 +93,13 @@ pub async fn any_object<W: World>(context: &Context<'_, W>) -> Result<Object, St
 }
 
 /// An object as the caller sees it. In a public bucket everyone sees everything, and who is nobody sees
-/// no other bucket. `past_policies`: whoever asks, of any bucket that there is.
-pub async fn visible<W: World>(
-    context: &Context<'_, W>,
-    must_be_somebody: bool,
-) -> Result<Object, StorageError> {
-    let caller = if must_be_somebody {
-        context.caller()?
-    } else {
-        context.anyone()?
+/// no other bucket. Paths that say `authenticated` are for somebody only.
+pub async fn visible<W: World>(context: &Context<'_, W>) -> Result<Object, StorageError> {
+    let caller = match context.route.endpoint {
+        Endpoint::DownloadAuthenticated
+        | Endpoint::HeadAuthenticated
+        | Endpoint::InfoAuthenticated => context.caller()?,
+        _ => context.anyone()?,
     };
     let (bucket, name) = (&context.route.bucket, &context.route.key);
     let (server, session) = (context.as_server(), context.as_caller(&caller));

@@ -13,7 +13,7 @@ async fn find<W: World>(context: &Context<'_, W>, is_public: bool) -> Result<Obj
     if is_public {
         download::public_object(context).await
     } else {
-        download::visible(context, false).await
+        download::visible(context).await
     }
 }
 

@@ -20,3 +20,15 @@ pub fn known(versions: &[&str]) -> Statement {
         [serde_json::json!(versions).to_string().into()],
     )
 }
+
+/// Takes the sweep upon oneself, unless somebody did since `not_since`; a row says that it is ours. Both
+/// are milliseconds since the epoch.
+pub fn claim(now: u64, not_since: u64) -> Statement {
+    Statement::new(
+        "INSERT INTO gateway.settings (name, value) VALUES ('storage-swept-at', $1)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value
+        WHERE settings.value::bigint <= $2
+        RETURNING to_json(name)",
+        [now.to_string().into(), not_since.to_string().into()],
+    )
+}
