@@ -163,6 +163,15 @@ pub trait World {
         std::future::ready(())
     }
 
+    /// What [`World::keep`] was last given for this project, as far as it is still there.
+    fn kept(&self, _project: &str) -> impl Future<Output = Option<Bytes>> {
+        std::future::ready(None)
+    }
+
+    /// Keeps bytes for a later life of the gateway. They may be lost at any time, and whoever may
+    /// write to the origin's storage, where the database's own files are, may write them too.
+    fn keep(&self, _project: &str, _bytes: Bytes) {}
+
     /// Whether there is such a project at all; its database need not be open now.
     fn has_project(&self, _project: &str) -> impl Future<Output = bool> {
         std::future::ready(true)

@@ -2,11 +2,12 @@
 
 mod session;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, rc::Rc};
 
 use expect_test::{Expect, expect};
 use routes::{
     config::Config,
+    project::Project,
     schema::{
         self, Cardinality, Column, QualifiedName, Relationship, RelationshipKind, ReturnType,
         Routine, SchemaCache, Table,
@@ -15,7 +16,7 @@ use routes::{
 
 use session::{Session, now};
 
-fn features() -> SchemaCache {
+fn features() -> Rc<SchemaCache> {
     let config = Config {
         db_schemas: vec![
             "api".to_owned(),
@@ -27,12 +28,104 @@ fn features() -> SchemaCache {
         ..Config::default()
     };
     let session = Session::open("features.sql");
-    let schema = now(schema::load(&session, "default", &config)).expect("the schema loads");
+    let snapshot = now(schema::load(&session, "default", &config)).expect("the schema loads");
+    let schema = snapshot.schema;
     assert!(!schema.timezones.contains("Asia/Tokyo"));
     now(schema::load_timezones(&session, "default", &schema)).expect("the timezones load");
     assert!(schema.timezones.contains("Asia/Tokyo"));
     assert!(!schema.timezones.contains("Asia/Nowhere"));
     schema
+}
+
+/// Loads a project after each of these statements: whether its schema was read anew.
+#[test]
+fn a_schema_is_read_anew_when_anything_of_it_changed_and_only_then() {
+    let session = Session::open("features.sql");
+    let config = Config {
+        db_schemas: vec!["api".to_owned()],
+        ..Config::default()
+    };
+    let load = |before: Option<&Project>| {
+        now(Project::load(&session, "default", &config, before)).expect("the project loads")
+    };
+    let mut project = load(None);
+    for (changes, statement) in [
+        (false, "SELECT 1"),
+        (false, "NOTIFY pgrst, 'reload schema'"),
+        (
+            true,
+            "CREATE TABLE api.fresh (id int PRIMARY KEY, parent int)",
+        ),
+        (
+            false,
+            "INSERT INTO api.fresh SELECT n, n FROM generate_series(1, 100) n",
+        ),
+        (false, "ANALYZE"),
+        (false, "BEGIN; ALTER TABLE api.fresh ADD gone int; ROLLBACK"),
+        (false, "SELECT set_config('search_path', 'api', false)"),
+        (true, "ALTER TABLE api.fresh ADD more int"),
+        (true, "ALTER TABLE api.fresh ALTER more SET DEFAULT 7"),
+        (true, "ALTER TABLE api.fresh ALTER more SET DEFAULT 8"),
+        (true, "ALTER TABLE api.fresh ALTER more DROP DEFAULT"),
+        (true, "ALTER TABLE api.fresh RENAME more TO less"),
+        (
+            true,
+            "ALTER TABLE api.fresh ADD CONSTRAINT up FOREIGN KEY (parent) REFERENCES api.fresh",
+        ),
+        (true, "ALTER TABLE api.fresh RENAME CONSTRAINT up TO down"),
+        (true, "ALTER TABLE api.fresh DROP CONSTRAINT down"),
+        (true, "COMMENT ON TABLE api.fresh IS 'New'"),
+        (true, "COMMENT ON TABLE api.fresh IS 'Old'"),
+        (true, "COMMENT ON TABLE api.fresh IS NULL"),
+        (
+            true,
+            "CREATE VIEW api.seen AS SELECT DISTINCT id FROM api.fresh",
+        ),
+        (
+            true,
+            "CREATE FUNCTION api.stand_in() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end'",
+        ),
+        (
+            true,
+            "CREATE TRIGGER stands_in INSTEAD OF INSERT ON api.seen FOR EACH ROW EXECUTE FUNCTION api.stand_in()",
+        ),
+        (true, "DROP TRIGGER stands_in ON api.seen"),
+        (true, "CREATE TYPE api.mood AS ENUM ('good')"),
+        (true, "ALTER TYPE api.mood ADD VALUE 'bad'"),
+        (
+            true,
+            "CREATE DOMAIN api.short AS text CHECK (length(value) < 5)",
+        ),
+        (
+            true,
+            "CREATE FUNCTION api.twice(a int) RETURNS int LANGUAGE sql RETURN a * 2",
+        ),
+        (true, "ALTER FUNCTION api.twice STABLE"),
+        (true, "REVOKE EXECUTE ON FUNCTION api.twice FROM public"),
+        (true, "CREATE ROLE newcomer"),
+        (true, "ALTER ROLE newcomer SET statement_timeout = '1s'"),
+        (true, "ALTER ROLE newcomer SET statement_timeout = '2s'"),
+        (true, "GRANT newcomer TO app_authenticator"),
+        (true, "ALTER SCHEMA api OWNER TO newcomer"),
+        // One thing comes and another one goes: as many as before, but not the same.
+        (
+            true,
+            "BEGIN; DROP FUNCTION api.twice; CREATE FUNCTION api.thrice(a int) RETURNS int LANGUAGE sql RETURN a * 3; COMMIT",
+        ),
+        (true, "DROP TABLE api.fresh CASCADE"),
+        (false, "SELECT 1"),
+    ] {
+        now(session.run(statement));
+        let next = load(Some(&project));
+        let same = Rc::ptr_eq(&project.snapshot.schema, &next.snapshot.schema);
+        assert_eq!(!same, changes, "{statement}");
+        project = next;
+    }
+    // Another database has no state in common with this one, however alike they were made.
+    let (one, other) = (load(None), Session::open("features.sql"));
+    let other = now(Project::load(&other, "default", &config, Some(&one)));
+    let other = other.expect("the project loads");
+    assert!(!Rc::ptr_eq(&one.snapshot.schema, &other.snapshot.schema));
 }
 
 fn check(lines: impl IntoIterator<Item = String>, expected: Expect) {

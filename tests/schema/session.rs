@@ -11,7 +11,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use routes::world::{Answer, Exchange, Timestamp, Transaction, Unavailable, World};
+use routes::{
+    wire::{Messages, Pipeline},
+    world::{Answer, Exchange, Timestamp, Transaction, Unavailable, World},
+};
 
 /// One Postgres session; it ends with the value.
 pub(crate) struct Session {
@@ -36,6 +39,23 @@ impl Session {
             process,
             pipes: RefCell::new((input, output)),
         }
+    }
+}
+
+impl Session {
+    /// Runs statements that succeed.
+    pub(crate) async fn run(&self, sql: &str) {
+        let mut pipeline = Pipeline::new();
+        pipeline.simple(sql);
+        let exchange = Exchange {
+            messages: pipeline.finish().expect("SQL without NUL"),
+            idempotent: false,
+            transaction: None,
+            hold: false,
+        };
+        let answer = self.exchange("default", exchange).await.expect("an answer");
+        let statements = Messages::new(answer).statements().await.expect("messages");
+        statements.all().expect("statements that succeed");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     auth::{self, keys::SigningKeys},
     config::{Config, ConfigError},
     identity::{Identity, IdentityError, KeySet, Keys, Secrets, Verifier, VerifierError},
-    schema::{self, SchemaCache},
+    schema::{self, Known, Mark, Snapshot},
     storage,
     wire::{Messages, Parameter, Pipeline, Row, Statements},
     world::{Exchange, Timestamp},
@@ -30,7 +30,7 @@ pub struct Project {
     pub verifier: Verifier,
     /// What signs access tokens; `None` where there is no key that could.
     pub signing: Option<SigningKeys>,
-    pub schema: SchemaCache,
+    pub snapshot: Snapshot,
 }
 
 /// The secrets, made where there are none yet: whoever comes first makes them, and everyone reads
@@ -64,11 +64,25 @@ const SERVICE_ROLE: &str = "service_role";
 const UNDEFINED_TABLE: &str = "42P01";
 
 impl Project {
-    /// Loads a project from its database, in one round trip unless settings in the database name
-    /// other schemas.
-    pub async fn load(world: &impl World, name: &str, config: &Config) -> Result<Self, LoadError> {
+    /// Loads a project from its database. The schema that is known of it, from `before` or from an
+    /// earlier life of the gateway, is taken where the database says that it is still so.
+    ///
+    /// That is one round trip, and another one where the schema that was known is not so any more,
+    /// or settings in the database name other schemas.
+    pub async fn load(
+        world: &impl World,
+        name: &str,
+        config: &Config,
+        before: Option<&Self>,
+    ) -> Result<Self, LoadError> {
+        let known = if let Some(before) = before {
+            Known::Read(before.snapshot.clone())
+        } else {
+            let kept = world.kept(name).await;
+            kept.map_or(Known::Nothing, Known::from_kept)
+        };
         let candidate = Secrets::generate(|buffer| world.random(buffer), world.now());
-        let mut messages = ask(world, name, &candidate, config).await?;
+        let mut messages = ask(world, name, &candidate, config, known.is_nothing()).await?;
         let own = match next(&mut messages).await?.all() {
             Ok(results) => Some(results),
             Err(error) if error.sqlstate == UNDEFINED_TABLE => None,
@@ -83,15 +97,14 @@ impl Project {
         let own = rows(own.as_deref().unwrap_or_default());
         let config = with_own_settings(asked.clone(), own)?;
         let config = with_settings(config, rows(&settings))?;
-        let schema = if schema::parameters(&config) == schema::parameters(asked) {
-            let facts = next(&mut messages)
-                .await?
-                .all()
-                .map_err(LoadError::Database)?;
-            let facts = facts
-                .last()
-                .and_then(|result| result.rows.first()?.bytes(0));
-            schema::parse(&facts.ok_or(LoadError::Incomplete)?)?
+        let told = next(&mut messages).await?.all();
+        let told = told.map_err(LoadError::Database)?;
+        let state = schema::state(&told).ok_or(LoadError::Incomplete)?;
+        let mark = Mark::of(&state, &config);
+        let snapshot = if known.is_nothing() && mark == Mark::of(&state, asked) {
+            schema::answered(world, name, &config, &told)?
+        } else if let Some(snapshot) = known.marked(mark) {
+            snapshot
         } else {
             schema::load(world, name, &config).await?
         };
@@ -121,7 +134,7 @@ impl Project {
             keys: secrets.map(|secrets| keys(name, &secrets, signing, &config)),
             config,
             verifier,
-            schema,
+            snapshot,
         })
     }
 
@@ -165,11 +178,13 @@ impl Project {
     }
 }
 
+/// Asks for secrets, settings and the schema's state; `whole` asks for the schema too.
 async fn ask(
     world: &impl World,
     name: &str,
     candidate: &Secrets,
     config: &Config,
+    whole: bool,
 ) -> Result<Messages, LoadError> {
     let mut pipeline = Pipeline::new();
     // Each question is a transaction of its own: the first may fail without the others.
@@ -188,10 +203,12 @@ async fn ask(
             SETTINGS,
             &[Parameter::from(config.db_authenticator.as_deref())],
         )
-        .sync()
-        .execute(schema::NAMES_WITH_SCHEMAS, &[])
-        .query(schema::FACTS, &schema::parameters(config))
         .sync();
+    if whole {
+        schema::question(&mut pipeline, config);
+    } else {
+        pipeline.query(schema::STATE, &[]).sync();
+    }
     let exchange = Exchange {
         messages: pipeline.finish()?,
         idempotent: true,

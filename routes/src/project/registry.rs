@@ -147,7 +147,8 @@ impl<W: World + 'static> Registry<W> {
     }
 
     async fn load(self, name: String, count: u64) -> Result<Rc<Project>, Failed> {
-        let result = self.read(&name).await;
+        let before = self.loaded(&name);
+        let result = self.read(&name, before.as_deref()).await;
         let mut entries = self.entries.borrow_mut();
         let entry = entries.entry(name).or_default();
         entry.loading = None;
@@ -156,9 +157,15 @@ impl<W: World + 'static> Registry<W> {
         Ok(project)
     }
 
+    fn loaded(&self, name: &str) -> Option<Rc<Project>> {
+        let entries = self.entries.borrow();
+        let (_, project) = entries.get(name)?.loaded.as_ref()?;
+        Some(Rc::clone(project))
+    }
+
     /// Loads a project, unless its name is nobody's: then there is no database to wait for.
-    async fn read(&self, name: &str) -> Result<Project, Failed> {
-        let loading = pin!(Project::load(&*self.world, name, &self.config));
+    async fn read(&self, name: &str, before: Option<&Project>) -> Result<Project, Failed> {
+        let loading = pin!(Project::load(&*self.world, name, &self.config, before));
         let asking = pin!(async {
             // The one that is addressed without a name may still be about to be made.
             name == DEFAULT_PROJECT || self.world.has_project(name).await

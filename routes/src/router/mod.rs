@@ -151,13 +151,13 @@ impl<W: World + 'static> Router<W> {
         let identity = project.identify(&head.headers, self.world().now())?;
         let body = body.collect(project.config.max_body_bytes).await?;
         if mentions_timezone(&head.headers) {
-            let loaded = schema::load_timezones(self.world(), name, &project.schema).await;
+            let loaded = schema::load_timezones(self.world(), name, &project.snapshot.schema).await;
             loaded.map_err(LoadError::from)?;
         }
         let context = rest::Context {
             project: name,
             config: &project.config,
-            cache: &project.schema,
+            cache: &project.snapshot.schema,
             identity: &identity,
             arrived,
         };

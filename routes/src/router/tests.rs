@@ -20,6 +20,7 @@ const NOW: Timestamp = Timestamp(1_700_000_000_000);
 struct Script {
     answers: RefCell<VecDeque<Result<Vec<u8>, Unavailable>>>,
     asked: RefCell<Vec<Exchange>>,
+    kept: RefCell<Option<Bytes>>,
 }
 
 impl World for Script {
@@ -33,6 +34,14 @@ impl World for Script {
 
     async fn has_project(&self, project: &str) -> bool {
         project != "nobody"
+    }
+
+    async fn kept(&self, _project: &str) -> Option<Bytes> {
+        self.kept.borrow().clone()
+    }
+
+    fn keep(&self, _project: &str, bytes: Bytes) {
+        self.kept.replace(Some(bytes));
     }
 
     async fn exchange(&self, _project: &str, exchange: Exchange) -> Result<Answer, Unavailable> {
@@ -111,6 +120,19 @@ fn keys() -> Keys {
 
 /// A database without a table that has these secrets and settings.
 fn database(settings: &[&[&str]]) -> Vec<u8> {
+    let facts = rows(&["facts"], &[&[NOTHING]]);
+    let search_path = message(b'C', b"SELECT 1\0");
+    [
+        known_database(settings, "a state"),
+        search_path,
+        facts,
+        ready(),
+    ]
+    .concat()
+}
+
+/// As far as it is asked when its schema is known; without the end.
+fn known_database(settings: &[&[&str]], state: &str) -> Vec<u8> {
     let secrets = secrets();
     let issued_at = secrets.issued_at.to_string();
     let stored = rows(
@@ -124,18 +146,8 @@ fn database(settings: &[&[&str]]) -> Vec<u8> {
         ],
     );
     let settings = rows(&["name", "value"], settings);
-    let facts = rows(&["facts"], &[&[NOTHING]]);
-    let search_path = message(b'C', b"SELECT 1\0");
-    [
-        stored,
-        ready(),
-        settings,
-        ready(),
-        search_path,
-        facts,
-        ready(),
-    ]
-    .concat()
+    let state = rows(&["state"], &[&[state]]);
+    [stored, ready(), settings, ready(), state].concat()
 }
 
 fn router(answers: Vec<Result<Vec<u8>, Unavailable>>) -> Router<Script> {
@@ -771,6 +783,73 @@ fn a_request_after_a_reload_sees_what_is_new() {
         assert_eq!(project().await, Ok(5));
     });
     assert_eq!(router.world().asked.borrow().len(), 6);
+}
+
+/// Loads a project in a new life of the gateway: what it kept then, and how many exchanges that
+/// took.
+fn woken(kept: Option<&Bytes>, answers: Vec<Vec<u8>>) -> (Option<Bytes>, usize) {
+    let router = router(answers.into_iter().map(Ok).collect());
+    router.world().kept.replace(kept.cloned());
+    block_on(router.project(DEFAULT_PROJECT)).unwrap();
+    let world = router.world();
+    let asked = world.asked.borrow().len();
+    (world.kept.borrow().clone(), asked)
+}
+
+#[test]
+fn a_schema_that_was_kept_is_taken_while_it_is_so() {
+    let known = |state: &str| [known_database(&[], state), ready()].concat();
+    let facts = [
+        message(b'C', b"SELECT 1\0"),
+        rows(&["facts"], &[&[NOTHING]]),
+        ready(),
+    ]
+    .concat();
+    let (kept, asked) = woken(None, vec![database(&[])]);
+    assert_eq!(asked, 1);
+    // The same state, whoever asks: no facts are told.
+    assert_eq!(
+        woken(kept.as_ref(), vec![known("a state")]),
+        (kept.clone(), 1)
+    );
+    // Another one: they are asked for, and kept in place of the others.
+    let changed = [rows(&["state"], &[&["another"]]), facts.clone()].concat();
+    let (later, asked) = woken(kept.as_ref(), vec![known("another"), changed]);
+    assert_eq!(asked, 2);
+    assert_ne!(later, kept);
+    assert_eq!(woken(later.as_ref(), vec![known("another")]).1, 1);
+    // What was damaged is asked for again.
+    for damaged in [
+        Bytes::new(),
+        Bytes::from_static(b"x"),
+        kept.unwrap().slice(..40),
+    ] {
+        let whole = [rows(&["state"], &[&["a state"]]), facts.clone()].concat();
+        let answers = match damaged.len() {
+            40 => vec![known("a state"), whole],
+            _ => vec![database(&[])],
+        };
+        let count = answers.len();
+        assert_eq!(woken(Some(&damaged), answers).1, count);
+    }
+}
+
+#[test]
+fn a_schema_of_other_settings_is_asked_for_in_full() {
+    let settings: &[&[&str]] = &[&["pgrst.db_schemas", "api"]];
+    let state = || rows(&["state"], &[&["a state"]]);
+    let facts = [
+        state(),
+        message(b'C', b"SELECT 1\0"),
+        rows(&["facts"], &[&[NOTHING]]),
+        ready(),
+    ]
+    .concat();
+    let (kept, asked) = woken(None, vec![database(settings), facts]);
+    assert_eq!(asked, 2);
+    // And then is known in one.
+    let known = [known_database(settings, "a state"), ready()].concat();
+    assert_eq!(woken(kept.as_ref(), vec![known]).1, 1);
 }
 
 #[test]

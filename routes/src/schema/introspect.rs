@@ -2,25 +2,30 @@
 
 use std::collections::HashSet;
 
-use super::{SchemaCache, SchemaError, parse};
+use bytes::Bytes;
+
+use super::{Mark, SchemaCache, SchemaError, Snapshot, kept};
 use crate::{
     config::Config,
-    wire::{Messages, Parameter, Pipeline},
+    wire::{Messages, Parameter, Pipeline, StatementResult},
     world::{Exchange, World},
 };
 
 /// Makes Postgres print every name with its schema, until the transaction's end. It stands before
 /// [`FACTS`].
-pub const NAMES_WITH_SCHEMAS: &str = "SELECT set_config('search_path', '', true)";
+const NAMES_WITH_SCHEMAS: &str = "SELECT set_config('search_path', '', true)";
 
 /// Everything about the database as one JSON object, which [`parse()`] reads. It takes
 /// [`parameters`].
-pub const FACTS: &str = include_str!("introspect.sql");
+pub(super) const FACTS: &str = include_str!("introspect.sql");
+
+/// The state of everything that [`FACTS`] rests on, as one short text.
+pub const STATE: &str = include_str!("state.sql");
 
 const TIMEZONES: &str = "SELECT json_agg(name) FROM pg_timezone_names";
 
 /// The parameters of [`FACTS`] under a configuration.
-pub fn parameters(config: &Config) -> [Parameter; 4] {
+pub(super) fn parameters(config: &Config) -> [Parameter; 4] {
     [
         array(&config.db_schemas).into(),
         array(&config.db_extra_search_path).into(),
@@ -29,18 +34,46 @@ pub fn parameters(config: &Config) -> [Parameter; 4] {
     ]
 }
 
-/// Reads the schema of `project` as it is now.
+/// Reads the schema of `project` as it is now, and keeps it for a later life of the gateway.
 pub async fn load(
     world: &impl World,
     project: &str,
     config: &Config,
-) -> Result<SchemaCache, SchemaError> {
+) -> Result<Snapshot, SchemaError> {
     let mut pipeline = Pipeline::new();
+    question(&mut pipeline, config);
+    let results = ask(world, project, pipeline).await?;
+    answered(world, project, config, &results)
+}
+
+/// Asks for the state and the facts, in one transaction.
+pub fn question(pipeline: &mut Pipeline, config: &Config) {
     pipeline
+        .query(STATE, &[])
         .execute(NAMES_WITH_SCHEMAS, &[])
         .query(FACTS, &parameters(config))
         .sync();
-    parse(&ask(world, project, pipeline).await?)
+}
+
+/// Reads what was answered to [`question`], and keeps it for a later life of the gateway.
+pub fn answered(
+    world: &impl World,
+    project: &str,
+    config: &Config,
+    results: &[StatementResult],
+) -> Result<Snapshot, SchemaError> {
+    let (Some(state), Some(facts)) = (state(results), value(results.last())) else {
+        return Err(SchemaError::NoAnswer);
+    };
+    let mark = Mark::of(&state, config);
+    let snapshot = Snapshot::read(mark, &facts)?;
+    world.keep(project, kept(mark, &facts));
+    Ok(snapshot)
+}
+
+/// The state that the first statement answered.
+pub fn state(results: &[StatementResult]) -> Option<Bytes> {
+    value(results.first())
 }
 
 /// Reads the names of time zones into the schema, unless they are there.
@@ -54,18 +87,18 @@ pub async fn load_timezones(
     }
     let mut pipeline = Pipeline::new();
     pipeline.query(TIMEZONES, &[]).sync();
-    let answer = ask(world, project, pipeline).await?;
-    let names: Option<HashSet<String>> = serde_json::from_slice(&answer)?;
+    let results = ask(world, project, pipeline).await?;
+    let names = value(results.last()).ok_or(SchemaError::NoAnswer)?;
+    let names: Option<HashSet<String>> = serde_json::from_slice(&names)?;
     schema.timezones.fill(names.unwrap_or_default());
     Ok(())
 }
 
-/// The one value that the last statement answers.
 async fn ask(
     world: &impl World,
     project: &str,
     pipeline: Pipeline,
-) -> Result<bytes::Bytes, SchemaError> {
+) -> Result<Vec<StatementResult>, SchemaError> {
     let exchange = Exchange {
         messages: pipeline.finish()?,
         idempotent: true,
@@ -73,12 +106,12 @@ async fn ask(
         hold: false,
     };
     let answer = world.exchange(project, exchange).await?;
-    let results = Messages::new(answer).statements().await?.all()?;
-    results
-        .last()
-        .and_then(|result| result.rows.first())
-        .and_then(|row| row.bytes(0))
-        .ok_or(SchemaError::NoAnswer)
+    Ok(Messages::new(answer).statements().await?.all()?)
+}
+
+/// The one value that a statement answered.
+fn value(result: Option<&StatementResult>) -> Option<Bytes> {
+    result?.rows.first()?.bytes(0)
 }
 
 /// A Postgres array of text, each element quoted.

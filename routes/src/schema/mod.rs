@@ -2,13 +2,15 @@
 //!
 //! [`load`] asks the database one question (`introspect`), whose answer is a JSON object of facts
 //! (`facts`); `parse` makes of it what the planner reads, where `views` follows the columns of
-//! views to the tables they come from and `relationships` derives the ways between tables.
+//! views to the tables they come from and `relationships` derives the ways between tables. A
+//! `snapshot` remembers which state of the database that was, and need not be read again in it.
 
 mod error;
 mod facts;
 mod introspect;
 mod parse;
 mod relationships;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod timezones;
@@ -22,8 +24,9 @@ use std::{
 pub use error::SchemaError;
 #[cfg(test)]
 pub(crate) use facts::NOTHING;
-pub use introspect::{FACTS, NAMES_WITH_SCHEMAS, load, load_timezones, parameters};
+pub use introspect::{STATE, answered, load, load_timezones, question, state};
 pub use parse::parse;
+pub use snapshot::{Known, Mark, Snapshot, kept};
 pub use timezones::Timezones;
 
 /// A schema-qualified name.

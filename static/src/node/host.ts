@@ -82,6 +82,9 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
       },
       hasProject: async (name) => name === project,
       files: options.dataDir === undefined ? memoryStore() : directoryStore(path.join(options.dataDir, 'storage')),
+      // This process's gateway lives as long as its database.
+      kept: async () => undefined,
+      keep: () => undefined,
     },
   });
   // Settings are read when the instance is made: what is wrong with them is said before a folder is touched.

@@ -9,6 +9,7 @@ import { readChoice } from '../database/choice.ts';
 import { browserStore } from '../files/browser.ts';
 import type { PortWanted } from '../ports.ts';
 import { refusal, Supervised } from '../wasm/instance.ts';
+import { keep, kept, recall } from './schema.ts';
 import { asksToLeave, isolated, isolation, leave, needsIsolation } from './isolation.ts';
 import { fromNetwork, isFile, keepFiles } from './kept.ts';
 import { compiled } from './module.ts';
@@ -20,7 +21,7 @@ const ours = new RegExp(GATEWAY_PATTERN);
 
 const gateway = new Supervised({
   module: compiled,
-  asked: { wantPort: (project) => void wantPorts(project), hasProject, files: browserStore },
+  asked: { wantPort: (project) => void wantPorts(project), hasProject, kept, keep, files: browserStore },
   async prepare() {
     const life = `gateway:client:${crypto.randomUUID()}`;
     const release = await hold(life);
@@ -114,10 +115,11 @@ let askedEarly: number | undefined;
 /** Milliseconds that the answer to that may take; the instance asks again as often. */
 const early = 500;
 
-/** Asks for ports while the WASM compiles, which takes as long. Whose the request is only the instance can tell. */
+/** Asks for ports, and for what was known of the schema, while the WASM compiles, which takes as long. Whose the request is only the instance can tell. */
 function hurry(): void {
   if (askedEarly !== undefined) return;
   askedEarly = performance.now();
+  recall();
   void wantPorts();
 }
 

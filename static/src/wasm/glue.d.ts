@@ -37,6 +37,10 @@ declare module 'glue:gateway' {
     hasProject(project: string): Promise<boolean>;
     /** Where the bytes of stored objects are. */
     files: import('../files/store.ts').FileStore;
+    /** What `keep` was last given for this project, as far as it is still there. */
+    kept(project: string): Promise<ArrayBuffer | undefined>;
+    /** Keeps bytes for another instance, if that is possible. */
+    keep(project: string, bytes: Uint8Array<ArrayBuffer>): void;
   }
 
   export interface Source {

@@ -83,7 +83,7 @@ class Instance {
 }
 
 /** What the instance asks of the host that it runs in. */
-export type Asked = Pick<Supervisor, 'wantPort' | 'hasProject' | 'files'>;
+export type Asked = Pick<Supervisor, 'wantPort' | 'hasProject' | 'kept' | 'keep' | 'files'>;
 
 export interface Surroundings {
   /** The compiled module. */

@@ -4,14 +4,14 @@ use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use futures::{channel::oneshot, future::LocalBoxFuture};
-use js_sys::Promise;
+use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use routes::{
     World,
     blobs::Files,
     world::{Answer, Exchange, FetchError, Host, Timestamp, Unavailable},
 };
 
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast as _, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 
 use super::{
@@ -26,6 +26,14 @@ extern "C" {
     /// Whether there is such a project: a promise of a boolean.
     #[wasm_bindgen(js_namespace = supervisor, js_name = hasProject)]
     fn has_project(project: &str) -> Promise;
+
+    /// What `keep` was last given for this project: an `ArrayBuffer`, or nothing.
+    #[wasm_bindgen(js_namespace = supervisor, js_name = kept)]
+    fn kept(project: &str) -> Promise;
+
+    /// Keeps bytes for another instance, if that is possible.
+    #[wasm_bindgen(js_namespace = supervisor, js_name = keep)]
+    fn keep(project: &str, bytes: Uint8Array);
 }
 
 /// Hears, with the project's name, of what comes over its line.
@@ -122,6 +130,16 @@ impl World for Surroundings {
 
     fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
         wasm_bindgen_futures::spawn_local(task);
+    }
+
+    async fn kept(&self, project: &str) -> Option<Bytes> {
+        let kept = JsFuture::from(kept(project)).await.ok()?;
+        let buffer = kept.dyn_into::<ArrayBuffer>().ok()?;
+        Some(Uint8Array::new(&buffer).to_vec().into())
+    }
+
+    fn keep(&self, project: &str, bytes: Bytes) {
+        keep(project, Uint8Array::from(&bytes[..]));
     }
 
     fn host(&self, project: &str) -> Option<Host> {
