@@ -6,7 +6,10 @@ use super::sql::{ResultColumn, Script, settings};
 use crate::{
     ApiError, Body, World,
     database::{self, Setting},
-    wire::{AnswerError, BuildError, Message, Messages, PgError, Pipeline, Row, TransactionStatus},
+    wire::{
+        AnswerError, BuildError, Format, Message, Messages, PgError, Pipeline, Row,
+        TransactionStatus,
+    },
     world::{self, Exchange, Unavailable},
 };
 
@@ -14,8 +17,12 @@ use crate::{
 /// still become the response; larger ones are streamed.
 const STREAMED: usize = 64 * 1024;
 
-/// `bytea`, whose text is hexadecimal.
-const BYTEA: u32 = 17;
+/// All as text but the body, the last column.
+const BODY_SENT: [Format; ResultColumn::Body as usize + 1] = {
+    let mut formats = [Format::Text; ResultColumn::Body as usize + 1];
+    formats[ResultColumn::Body as usize] = Format::Binary;
+    formats
+};
 
 /// How the transaction begins and ends.
 #[derive(Debug)]
@@ -197,7 +204,8 @@ fn pipeline(script: &Script, transaction: &Transaction) -> Result<(Bytes, usize)
         pipeline.execute(&call.sql, &call.parameters);
         before += 1;
     }
-    pipeline.query(&script.main.sql, &script.main.parameters);
+    let formats: &[Format] = if script.sends_body { &BODY_SENT } else { &[] };
+    pipeline.query_as(&script.main.sql, &script.main.parameters, formats);
     if let Some(estimate) = &script.estimate {
         pipeline.execute(&estimate.sql, &estimate.parameters);
     }
@@ -246,13 +254,10 @@ async fn collected(
     }
     let row = result.rows.into_iter().next().unwrap_or_default();
     let body = row.bytes(ResultColumn::Body as usize).unwrap_or_default();
-    let is_bytes = columns
-        .get(ResultColumn::Body as usize)
-        .is_some_and(|column| column.type_oid == BYTEA);
     let outcome = Outcome {
         row: Some(row),
         estimate,
-        body: if is_bytes { unhex(&body) } else { body }.into(),
+        body: body.into(),
     };
     Ok((outcome, status))
 }
@@ -297,19 +302,6 @@ async fn streamed(mut messages: Messages, main: usize) -> Result<Outcome, RunErr
 fn planned_rows(plan: &str) -> Option<u64> {
     let plan: serde_json::Value = serde_json::from_str(plan).ok()?;
     plan.get(0)?.get("Plan")?.get("Plan Rows")?.as_u64()
-}
-
-/// The bytes of a `bytea`'s text, `\x…`.
-fn unhex(text: &[u8]) -> Bytes {
-    let digits = text.strip_prefix(b"\\x").unwrap_or_default();
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => byte - b'0',
-        b'a'..=b'f' => byte - b'a' + 10,
-        _ => 0,
-    };
-    let bytes = digits.chunks_exact(2);
-    let bytes = bytes.map(|pair| digit(pair[0]) << 4 | digit(pair[1]));
-    bytes.collect::<Vec<_>>().into()
 }
 
 impl Isolation {

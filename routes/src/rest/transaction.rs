@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Context,
-    plan::{Plan, Renderer},
+    plan::Plan,
     preferences,
     request::RestRequest,
     respond::needs_verdict,
@@ -89,12 +89,7 @@ pub(super) fn streams(plan: &Plan, transaction: &Transaction) -> bool {
         Plan::Call(plan) => &plan.rendition,
         Plan::Mutate(_) | Plan::Describe(_) | Plan::Allow(_) => return false,
     };
-    // A custom renderer may give bytes, which come as hexadecimal text.
-    let is_text = !matches!(rendition.renderer, Renderer::Custom { .. });
-    transaction.read_only
-        && transaction.end == End::Commit
-        && is_text
-        && rendition.explain.is_none()
+    transaction.read_only && transaction.end == End::Commit && rendition.explain.is_none()
 }
 
 fn end(context: Context<'_>, request: &RestRequest, plan: &Plan, read_only: bool) -> End {

@@ -15,7 +15,7 @@ mod row;
 pub use answer::{AnswerError, Messages, StatementError, StatementResult, Statements};
 pub use error::PgError;
 pub use message::{ColumnDescription, Message, Notification, TransactionStatus};
-pub use pipeline::{BuildError, Parameter, Pipeline};
+pub use pipeline::{BuildError, Format, Parameter, Pipeline};
 pub use reader::{Malformed, Reader};
 pub use row::Row;
 

@@ -66,6 +66,14 @@ impl<T: Into<Self>> From<Option<T>> for Parameter {
     }
 }
 
+/// The form of a column's values in the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Text = 0,
+    /// As its type's send function writes it: bytes as they are.
+    Binary = 1,
+}
+
 /// The most bytes that one message may carry: what a Postgres server accepts, less its own fields.
 const LARGEST_MESSAGE: usize = 0x3fff_0000;
 
@@ -119,12 +127,23 @@ impl Pipeline {
     /// A statement whose rows matter: Parse, Bind, Describe, Execute. It is answered with a
     /// `RowDescription` (or `NoData`) before its rows.
     pub fn query(&mut self, sql: &str, parameters: &[Parameter]) -> &mut Self {
-        self.statement(sql, parameters, true)
+        self.statement(sql, parameters, true, &[])
+    }
+
+    /// As [`Pipeline::query`], each column in the form of the same place in `formats`: text, or
+    /// what its type sends.
+    pub fn query_as(
+        &mut self,
+        sql: &str,
+        parameters: &[Parameter],
+        formats: &[Format],
+    ) -> &mut Self {
+        self.statement(sql, parameters, true, formats)
     }
 
     /// A statement whose rows are not looked at by name: Parse, Bind, Execute.
     pub fn execute(&mut self, sql: &str, parameters: &[Parameter]) -> &mut Self {
-        self.statement(sql, parameters, false)
+        self.statement(sql, parameters, false, &[])
     }
 
     /// A simple query: any number of statements, in a transaction of their own unless one is open;
@@ -155,7 +174,13 @@ impl Pipeline {
         }
     }
 
-    fn statement(&mut self, sql: &str, parameters: &[Parameter], describe: bool) -> &mut Self {
+    fn statement(
+        &mut self,
+        sql: &str,
+        parameters: &[Parameter],
+        describe: bool,
+        formats: &[Format],
+    ) -> &mut Self {
         let values = || {
             parameters
                 .iter()
@@ -192,7 +217,7 @@ impl Pipeline {
                         Ok(IsNull::No)
                     }
                 },
-                [],
+                formats.iter().map(|format| *format as i16),
                 buffer,
             );
             match written {

@@ -49,6 +49,18 @@ pub enum Plan {
     Allow(String),
 }
 
+impl Plan {
+    /// The media type of its answer and what renders that, where rows are answered.
+    pub fn rendition(&self) -> Option<&Rendition> {
+        match self {
+            Self::Read(plan) => Some(&plan.rendition),
+            Self::Mutate(plan) => Some(&plan.rendition),
+            Self::Call(plan) => Some(&plan.rendition),
+            Self::Describe(_) | Self::Allow(_) => None,
+        }
+    }
+}
+
 /// What planning looks things up in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Catalog<'a> {

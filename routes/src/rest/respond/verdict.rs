@@ -43,7 +43,7 @@ pub fn judge(
             Err(VerdictError::OtherKey)
         };
     }
-    if rendition(plan).is_some_and(is_singular) && rows != 1 {
+    if plan.rendition().is_some_and(is_singular) && rows != 1 {
         return Err(VerdictError::NotSingular(rows));
     }
     match preferences.max_affected {
@@ -60,7 +60,7 @@ pub fn judge(
 /// Whether the rows can decide against a write.
 pub fn needs_verdict(plan: &Plan, action: Action, preferences: &Preferences) -> bool {
     action == Action::SingleUpsert
-        || rendition(plan).is_some_and(is_singular)
+        || plan.rendition().is_some_and(is_singular)
         || (preferences.max_affected.is_some() && limits_rows(action, preferences))
 }
 
@@ -74,15 +74,6 @@ fn limits_rows(action: Action, preferences: &Preferences) -> bool {
             | Action::Info
             | Action::Describe { .. } => false,
         }
-}
-
-fn rendition(plan: &Plan) -> Option<&Rendition> {
-    match plan {
-        Plan::Read(plan) => Some(&plan.rendition),
-        Plan::Mutate(plan) => Some(&plan.rendition),
-        Plan::Call(plan) => Some(&plan.rendition),
-        Plan::Describe(_) | Plan::Allow(_) => None,
-    }
 }
 
 fn is_singular(rendition: &Rendition) -> bool {

@@ -27,7 +27,23 @@ fn script() -> Script {
             parameters: Vec::new(),
         },
         estimate: None,
+        sends_body: false,
     }
+}
+
+#[test]
+fn what_a_handler_made_comes_as_its_type_sends_it() {
+    let sent = Script {
+        sends_body: true,
+        ..script()
+    };
+    let (messages, _) = pipeline(&sent, &transaction(End::Commit)).unwrap();
+    // Seven formats at the end of its Bind, of which the last is binary.
+    let formats = b"\0\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\x01D";
+    let has_formats = |messages: &[u8]| messages.windows(17).any(|bytes| bytes == formats);
+    assert!(has_formats(&messages));
+    let (messages, _) = pipeline(&script(), &transaction(End::Commit)).unwrap();
+    assert!(!has_formats(&messages));
 }
 
 fn check(transaction: &Transaction, script: &Script, expected: Expect) {
@@ -176,12 +192,6 @@ fn the_verdict_ends_the_transaction() {
     let (told, early) = outcome(End::Verdict, &[failed, ended], true);
     assert_eq!(early.unwrap_err(), "42501");
     assert_eq!(last(&told).0, "simple ROLLBACK");
-}
-
-#[test]
-fn bytes_come_as_hexadecimal() {
-    assert_eq!(unhex(b"\\x00ff1a"), &b"\x00\xff\x1a"[..]);
-    assert_eq!(unhex(b"\\x"), &b""[..]);
 }
 
 #[test]

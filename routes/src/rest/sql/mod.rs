@@ -57,24 +57,31 @@ pub struct Script {
     pub main: Statement,
     /// The planner's guess of the total: EXPLAIN of the count.
     pub estimate: Option<Statement>,
+    /// The body comes as its type sends it, and not as text: what a handler of the database made is
+    /// passed on as PostgREST does, a `bytea`'s bytes and a `jsonb`'s version before its text.
+    pub sends_body: bool,
 }
 
 /// Writes the statements of a plan. A plan that runs nothing (OPTIONS) has none.
 pub fn script(plan: &Plan, max_rows: Option<u64>) -> Option<Script> {
-    let alone = |main| Script {
-        main,
-        estimate: None,
+    let (main, estimate) = match plan {
+        Plan::Read(plan) => read(plan, max_rows),
+        Plan::Mutate(plan) => (mutation(plan), None),
+        Plan::Call(plan) => (call(plan), None),
+        Plan::Describe(plan) => (description(plan), None),
+        Plan::Allow(_) => return None,
     };
-    match plan {
-        Plan::Read(plan) => Some(read(plan, max_rows)),
-        Plan::Mutate(plan) => Some(alone(mutation(plan))),
-        Plan::Call(plan) => Some(alone(call(plan))),
-        Plan::Describe(plan) => Some(alone(description(plan))),
-        Plan::Allow(_) => None,
-    }
+    let sends_body = plan.rendition().is_some_and(|rendition| {
+        matches!(rendition.renderer, Renderer::Custom { .. }) && rendition.explain.is_none()
+    });
+    Some(Script {
+        main,
+        estimate,
+        sends_body,
+    })
 }
 
-fn read(plan: &ReadPlan, max_rows: Option<u64>) -> Script {
+fn read(plan: &ReadPlan, max_rows: Option<u64>) -> (Statement, Option<Statement>) {
     let mut main = explained(&plan.rendition);
     let needs_rows_twice = plan.rendition.renderer == Renderer::Csv;
     if needs_rows_twice {
@@ -117,10 +124,7 @@ fn read(plan: &ReadPlan, max_rows: Option<u64>) -> Script {
         select::count_source(&mut estimate, &plan.tree);
         estimate.finish()
     });
-    Script {
-        main: main.finish(),
-        estimate,
-    }
+    (main.finish(), estimate)
 }
 
 fn counted(main: &mut Writer, plan: &ReadPlan) {
