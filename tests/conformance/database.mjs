@@ -3,15 +3,23 @@
 // `../shared/conformance/postgrest/fixtures/nopostgis.sql` is loaded once, dumped, and kept in the user's cache
 // directory under the hash of everything that made it. Every database that is handed out starts from that dump, so that
 // a first and a second run see the same thing.
+//
+// PostGIS comes in a package of its own for one version of PGlite, and loads in no other: what needs it runs in that one.
 
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PGlite } from '@electric-sql/pglite';
+import { postgis } from '@electric-sql/pglite-postgis';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
+
+const settings = `
+  CREATE SCHEMA gateway;
+  CREATE TABLE gateway.settings (name text PRIMARY KEY, value text NOT NULL);
+  GRANT USAGE ON SCHEMA gateway TO "Postgrest_Test_Authenticator";
+  GRANT ALL ON gateway.settings TO "Postgrest_Test_Authenticator"`;
 
 /** Where the corpus and its fixtures are, or `null` on a machine without them. */
 export function corpusDirectory() {
@@ -36,20 +44,27 @@ export const baseline = `
  * a copy weighs 400 MB. Close it, or Node does not end.
  *
  * @param meta the corpus's `meta`; its `pg_major` must be the version of the Postgres in PGlite
+ * @param {boolean} withPostgis
  * @returns {Promise<PGlite>}
  */
-export async function openCorpusDatabase(meta) {
+export async function openCorpusDatabase(meta, withPostgis = false) {
   const corpus = corpusDirectory();
   if (corpus === null) throw new Error('the corpus is not on this machine: ../shared/conformance/postgrest is missing');
-  const statements = split(fs.readFileSync(path.join(corpus, 'fixtures/nopostgis.sql'), 'utf8'));
+  const fixture = (name) => split(fs.readFileSync(path.join(corpus, 'fixtures', name), 'utf8'));
+  const engine = withPostgis ? 'pglite-of-postgis' : '@electric-sql/pglite';
+  const statements = withPostgis ? merged(fixture('nopostgis.sql'), fixture('postgis-only.sql')) : fixture('nopostgis.sql');
 
+  const { PGlite } = await import(engine);
   const database = await PGlite.create({
-    extensions: await extensions(statements),
-    loadDataDir: new Blob([await dump(statements)]),
+    extensions: await extensions(engine, statements),
+    loadDataDir: new Blob([await dump(engine, statements)]),
     // Deeper than this JavaScript's own stack may end first, and a session does not survive that.
     startParams: [...PGlite.defaultStartParams, '-c', 'max_stack_depth=400kB'],
   });
   await database.exec('SET search_path = public, test');
+  // That version says twice that it is ready after an error in a pipeline, and the gateway's first question would be one:
+  // for its own settings, which this database has not.
+  if (withPostgis) await database.exec(settings);
   // The dump holds the data directory alone: what a statement wrote elsewhere is written again.
   for (const statement of statements.filter(writesFile)) await run(database, statement);
   await database.exec(baseline);
@@ -73,8 +88,19 @@ function split(text) {
   return statements;
 }
 
-/** The contrib extensions that the fixture creates, as PGlite wants them: by name, before it starts. */
-async function extensions(statements) {
+/** Both lists, each statement where its `file:line` puts it. */
+function merged(statements, others) {
+  const all = [...statements];
+  for (const other of others) {
+    const [file, line] = other.place.split(':');
+    const after = all.findLastIndex(({ place }) => place.startsWith(`${file}:`) && Number(place.split(':')[1]) < Number(line));
+    all.splice(after + 1, 0, other);
+  }
+  return all;
+}
+
+/** The extensions that the fixture creates, as PGlite wants them: by name, before it starts. */
+async function extensions(engine, statements) {
   const names = new Set();
   for (const { sql } of statements) {
     const match = /^\s*(?:--.*\n\s*)*create\s+extension\s+(?:if\s+not\s+exists\s+)?"?([\w-]+)"?/i.exec(sql);
@@ -82,7 +108,7 @@ async function extensions(statements) {
   }
   return Object.fromEntries(
     await Promise.all(
-      [...names].map(async (name) => [name, (await import(`@electric-sql/pglite/contrib/${name}`))[name]]),
+      [...names].map(async (name) => [name, name === 'postgis' ? postgis : (await import(`${engine}/contrib/${name}`))[name]]),
     ),
   );
 }
@@ -105,17 +131,18 @@ async function run(database, { place, sql }) {
 }
 
 /** The data directory with the fixture in it, from the cache if it is there. */
-async function dump(statements) {
+async function dump(engine, statements) {
   const hash = createHash('sha256')
     .update(fs.readFileSync(fileURLToPath(import.meta.url)))
-    .update(fs.readFileSync(fileURLToPath(import.meta.resolve('@electric-sql/pglite/pglite.wasm'))))
+    .update(fs.readFileSync(new URL('pglite.wasm', import.meta.resolve(engine))))
     .update(JSON.stringify(statements))
     .digest('hex');
   const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'supabase-lite-gateway');
   const file = path.join(cache, `corpus-${hash.slice(0, 32)}.tar`);
   if (fs.existsSync(file)) return fs.readFileSync(file);
 
-  const database = await PGlite.create({ extensions: await extensions(statements) });
+  const { PGlite } = await import(engine);
+  const database = await PGlite.create({ extensions: await extensions(engine, statements) });
   for (const statement of statements.filter((statement) => !analyzesAll(statement))) await run(database, statement);
   await database.exec('RESET ALL');
   // PostgREST's suite analyzes these two and no other: the rows that its cases expect of an estimate, and their order

@@ -6,6 +6,9 @@ import { baseline, openCorpusDatabase } from './database.mjs';
 
 const built = path.join(import.meta.dirname, '../../static/dist/node/host.mjs');
 
+/** Whether the cases of this run need PostGIS. */
+const withPostgis = process.env.CORPUS_POSTGIS === 'yes';
+
 let database;
 
 /** A gateway with the corpus's settings and `overrides`, both under the names that PostgREST's own code has for them. */
@@ -13,7 +16,7 @@ export async function createHandler(overrides, meta) {
   if (!existsSync(built)) throw new Error(`${built} is not there: run \`cargo xtask build\``);
   const { createHost } = await import(pathToFileURL(built).href);
   // Each case leaves the database as it was, as it does in PostgREST's own suite: one serves every gateway.
-  database ??= openCorpusDatabase(meta);
+  database ??= openCorpusDatabase(meta, withPostgis);
   const host = await createHost({ pglite: await database, config: settings({ ...meta.base_config, ...overrides }), migrate: false, baseline });
   // The corpus has paths as PostgREST has them, without what Supabase puts before them.
   return (request) => {
