@@ -9,6 +9,7 @@ import { ProjectSwitcher } from './gateway/ProjectSwitcher.tsx';
 import { Announcer } from './parts/Announcer.tsx';
 import { ErrorBoundary } from './parts/ErrorBoundary.tsx';
 import { Shown } from './parts/shown.ts';
+import { LandedNotice } from './users/LandedNotice.tsx';
 
 const SqlEditor = lazy(() => import('./sql/SqlEditor.tsx'));
 const RequestConsole = lazy(() => import('./requests/RequestConsole.tsx'));
@@ -73,6 +74,7 @@ export function App() {
       </nav>
       <main className="main" ref={main} tabIndex={-1}>
         <Trouble />
+        <LandedNotice />
         {opened.map((name) => (
           <section key={name} hidden={name !== place} aria-label={places[name].title} className="place">
             <ErrorBoundary what={places[name].title}>

@@ -12,10 +12,10 @@ import { Waiting } from '../parts/Waiting.tsx';
 import { FileDrawer } from './FileDrawer.tsx';
 import { NewFolder } from './NewFolder.tsx';
 import { join, keysUnder, list, perPage, placeholder, remove, type Bucket, type Entry } from './objects.ts';
-import { UploadList } from './UploadList.tsx';
-import { dropped, useUploads } from './uploads.ts';
+import { dropped, type Uploads } from './uploads.ts';
 
-export function Files({ api, bucket }: { api: Api; bucket: Bucket }) {
+/** `uploads` is the queue of the whole place; `arrived` changes when one of them came into this bucket. */
+export function Files({ api, bucket, uploads, arrived }: { api: Api; bucket: Bucket; uploads: Uploads; arrived: number }) {
   const [folder, setFolder] = useState('');
   const [search, setSearch] = useState('');
   const [pages, setPages] = useState(1);
@@ -34,11 +34,7 @@ export function Files({ api, bucket }: { api: Api; bucket: Bucket }) {
       if (some.length < perPage) return { entries: all, more: false };
     }
     return { entries: all, more: true };
-  }, [api, bucket.id, folder, sought, pages]);
-  const { uploads, all } = useUploads(api, ({ key }) => {
-    announce(`Uploaded ${key}`);
-    void reload();
-  });
+  }, [api, bucket.id, folder, sought, pages, arrived]);
 
   const go = (next: string) => {
     setFolder(next);
@@ -99,7 +95,6 @@ export function Files({ api, bucket }: { api: Api; bucket: Bucket }) {
         <TextInput className="search" aria-label="Search in this folder" placeholder="Name" leftSection={<Search size={14} aria-hidden />} value={search} onChange={(event) => setSearch(event.currentTarget.value)} />
         <Button leftSection={<RefreshCw size={14} aria-hidden />} onClick={() => void reload()}>Refresh</Button>
       </div>
-      <UploadList all={all} uploads={uploads} />
       {fault && <Fault title={fault} />}
       {!value && !fault && <Waiting what="files" />}
       {value && entries.length === 0 && <p className="quiet empty">{sought ? 'No file has that name here.' : 'Nothing here. Drop files anywhere in this frame, or press Upload.'}</p>}

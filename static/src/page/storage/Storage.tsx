@@ -14,6 +14,8 @@ import { Waiting } from '../parts/Waiting.tsx';
 import { BucketForm } from './BucketForm.tsx';
 import { Files } from './Files.tsx';
 import { buckets, deleteBucket, emptyBucket, type Bucket } from './objects.ts';
+import { UploadList } from './UploadList.tsx';
+import { useUploads } from './uploads.ts';
 
 export default function Storage() {
   const api = useApi();
@@ -25,8 +27,13 @@ function Buckets({ api }: { api: Api }) {
   const [chosen, choose] = useStored(`gateway:bucket:${project}`, '');
   const [editing, edit] = useState<Bucket | 'new'>();
   const [question, ask] = useState<Question>();
-  // What was emptied is to be read again.
+  // What was emptied is shown from its root again; what came is read.
   const [emptied, setEmptied] = useState(0);
+  const [arrived, setArrived] = useState(0);
+  const { uploads, all } = useUploads(api, ({ key }) => {
+    announce(`Uploaded ${key}`);
+    setArrived((count) => count + 1);
+  });
   const { value, fault, reload } = useLoaded(() => buckets(api), [api]);
   const open = value?.find(({ id }) => id === chosen) ?? value?.[0];
 
@@ -87,7 +94,8 @@ function Buckets({ api }: { api: Api }) {
               {open.file_size_limit !== null && ` Files up to ${bytes(open.file_size_limit)}.`}
               {open.allowed_mime_types !== null && ` Only ${open.allowed_mime_types.join(', ')}.`}
             </p>
-            <Files key={`${open.id} ${emptied}`} api={api} bucket={open} />
+            <UploadList all={all} uploads={uploads} />
+            <Files key={`${open.id} ${emptied}`} api={api} bucket={open} uploads={uploads} arrived={arrived} />
           </section>
         </div>
       )}

@@ -20,11 +20,11 @@ export function UploadList({ all, uploads }: { all: Upload[]; uploads: Uploads }
   );
 }
 
-function Row({ upload: { id, key, file, sent, state, fault }, uploads }: { upload: Upload; uploads: Uploads }) {
+function Row({ upload: { id, bucket, key, file, sent, state, fault }, uploads }: { upload: Upload; uploads: Uploads }) {
   const part = file.size === 0 ? (state === 'done' ? 100 : 0) : Math.min(100, (sent / file.size) * 100);
   return (
     <li>
-      <span className="item-main breakable">{key}</span>
+      <span className="item-main breakable"><span className="quiet">{bucket}/</span>{key}</span>
       {state === 'done' && <Tone tone="good">Uploaded</Tone>}
       {state === 'failed' && <span className="bad" role="alert">{fault}</span>}
       {state === 'failed' && <Button size="compact-xs" onClick={() => uploads.again(id, false)}>Try again</Button>}
