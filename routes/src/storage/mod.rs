@@ -86,6 +86,8 @@ async fn answer<W: World>(
         Endpoint::DeleteMany => object::delete::many(context, body).await,
         Endpoint::Sign => object::sign::one(context, body).await,
         Endpoint::SignMany => object::sign::many(context, body).await,
+        Endpoint::PurgeObject => object::purge::one(context).await,
+        Endpoint::PurgeBucket => object::purge::bucket(context).await,
 
         // These answer failures in their own words.
         Endpoint::Resumable(act, signed) => Ok(tus::answer(context, act, signed, body).await),

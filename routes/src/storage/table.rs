@@ -44,6 +44,8 @@ pub enum Endpoint {
     DeleteMany,
     Sign,
     SignMany,
+    PurgeObject,
+    PurgeBucket,
     /// An upload in pieces; with a signed address or without.
     Resumable(Resumable, bool),
     /// Anything of the S3 protocol.
@@ -281,6 +283,8 @@ const TABLE: &[Entry] = &[
         Endpoint::S3,
         "s3",
     ),
+    on(DELETE, "/cdn/{bucket}/{*key}", Endpoint::PurgeObject, "object.purge_cache"),
+    on(DELETE, "/cdn/{bucket}", Endpoint::PurgeBucket, "bucket.purge_cache"),
 ];
 
 static ROUTERS: LazyLock<HashMap<Method, Router<Endpoint>>> = LazyLock::new(|| {
@@ -391,6 +395,8 @@ mod tests {
                 "POST /object/list/a/b",
                 "POST /object/copy",
                 "GET /object/a",
+                "DELETE /cdn/a/b/c",
+                "DELETE /cdn/a",
                 "GET /nowhere",
             ],
             expect![[r#"
@@ -419,6 +425,8 @@ mod tests {
                 POST /object/list/a/b Upload "list" "a/b" storage.object.upload
                 POST /object/copy Copy "" "" storage.object.copy
                 GET /object/a -
+                DELETE /cdn/a/b/c PurgeObject "a" "b/c" storage.object.purge_cache
+                DELETE /cdn/a PurgeBucket "a" "" storage.bucket.purge_cache
                 GET /nowhere -
             "#]],
         );

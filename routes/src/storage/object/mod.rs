@@ -8,6 +8,7 @@ pub mod download;
 pub mod form;
 pub mod info;
 pub mod list;
+pub mod purge;
 pub mod range;
 pub mod sign;
 pub mod time;
