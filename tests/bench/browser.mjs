@@ -5,46 +5,16 @@
 // the database worker, (c) the gateway, (d) MSW 2 with the same query in `pg.transaction`.
 // Rounds take turns so that a slow spell of the machine meets all four; every figure is a ratio too.
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import path from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
-import { build } from 'esbuild';
+import { argument, bundle, ms, percentile, serve } from './peers/run.mjs';
 import { launch, openGateway, stopServiceWorkers } from '../browser/harness.mjs';
 
-const argument = (name, otherwise) => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? otherwise : process.argv[at + 1];
-};
 const rounds = Number(argument('rounds', '6'));
 const sequential = 60;
 const parallel = 200;
 const here = import.meta.dirname;
 const request = '/rest/v1/bench_todos?select=id,title,done&done=is.false&owner=eq.user-7&order=id.desc&limit=20';
-
-const percentile = (values, p) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor((values.length * p) / 100))];
-const ms = (value) => `${value.toFixed(2)} ms`;
-
-async function bundle(entry, format = 'iife') {
-  const result = await build({ entryPoints: [path.join(here, 'peers', entry)], bundle: true, write: false, format, minify: true, platform: 'browser', external: ['node:module'] });
-  return result.outputFiles[0].text;
-}
-
-const types = { '.js': 'text/javascript', '.html': 'text/html', '.wasm': 'application/wasm', '.data': 'application/octet-stream', '.gz': 'application/gzip' };
-const pglite = path.join(here, '../node_modules/@electric-sql/pglite/dist');
-/** Serves a peer's files; PGlite's own files come from its package, found by base name. */
-async function serve(files) {
-  const server = createServer((incoming, outgoing) => {
-    const name = new URL(incoming.url, 'http://localhost').pathname.slice(1) || 'index.html';
-    outgoing.setHeader('cross-origin-opener-policy', 'same-origin');
-    outgoing.setHeader('cross-origin-embedder-policy', 'require-corp');
-    const body = files[name] ?? (() => { try { return readFileSync(path.join(pglite, path.basename(name))); } catch { return undefined; } })();
-    if (body === undefined) { outgoing.statusCode = 404; outgoing.end(); return; }
-    outgoing.setHeader('content-type', types[path.extname(name)] ?? 'application/octet-stream');
-    outgoing.end(body);
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://localhost:${server.address().port}/`, close: () => server.close() };
-}
 
 /** Milliseconds of each request, one after the other, measured in the page. */
 const oneByOne = (page, url, headers, count) => page.evaluate(async ([url, headers, count]) => {
