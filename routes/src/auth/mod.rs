@@ -11,12 +11,14 @@ pub mod caller;
 pub mod context;
 pub mod delivery;
 pub mod error;
+pub mod factors;
 mod info;
 pub mod keys;
 pub mod limits;
 mod logout;
 pub mod mail;
 pub mod one_time;
+pub mod passkeys;
 pub mod password;
 pub mod pkce;
 pub mod redirect;
@@ -114,6 +116,30 @@ async fn answer<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, Au
         (Endpoint::AdminUser, "PUT") => admin::update(context).await,
         (Endpoint::AdminUser, "DELETE") => admin::delete(context).await,
         (Endpoint::AdminAudit, "GET") => admin::list::audit(context).await,
+        (Endpoint::AdminFactors, "GET") => factors::list(context).await,
+        (Endpoint::AdminFactor, "DELETE") => factors::delete(context).await,
+        (Endpoint::AdminFactor, "PUT") => factors::update(context).await,
+        (Endpoint::AdminPasskeys, "GET") => passkeys::admin_list(context).await,
+        (Endpoint::AdminPasskey, "DELETE") => passkeys::admin_delete(context).await,
+        (Endpoint::Factors, "POST") => factors::enroll(context).await,
+        (Endpoint::Factor, "DELETE") => factors::unenroll(context).await,
+        (Endpoint::FactorChallenge, "POST") => factors::challenge(context).await,
+        (Endpoint::FactorVerify, "POST") => factors::verify(context).await,
+        (Endpoint::PasskeyRegistrationOptions, "POST") => {
+            passkeys::registration_options(context).await
+        }
+        (Endpoint::PasskeyRegistrationVerify, "POST") => {
+            passkeys::registration_verify(context).await
+        }
+        (Endpoint::PasskeyAuthenticationOptions, "POST") => {
+            passkeys::authentication_options(context).await
+        }
+        (Endpoint::PasskeyAuthenticationVerify, "POST") => {
+            passkeys::authentication_verify(context).await
+        }
+        (Endpoint::Passkeys, "GET") => passkeys::list(context).await,
+        (Endpoint::Passkey, "PATCH") => passkeys::rename(context).await,
+        (Endpoint::Passkey, "DELETE") => passkeys::delete(context).await,
         _ => Ok(not_found()),
     }
 }

@@ -80,6 +80,19 @@ impl<'a> Address<'a> {
         &self.before[..end.map_or(self.before.len(), |end| begin + end)]
     }
 
+    /// Host and port as they stand in the address, without who is named before them.
+    pub fn host_and_port(&self) -> String {
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.to_owned()
+        };
+        match self.port {
+            "" => host,
+            port => format!("{host}:{port}"),
+        }
+    }
+
     /// The address with these in its query, over any of the same name, the whole sorted by name.
     pub fn with_query(&self, set: &[(&str, &str)]) -> String {
         let mut pairs = pairs(self.query.unwrap_or_default());

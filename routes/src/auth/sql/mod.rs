@@ -4,5 +4,7 @@
 
 pub mod audit;
 pub mod flow_states;
+pub mod factors;
+pub mod passkeys;
 pub mod sessions;
 pub mod users;
