@@ -47,6 +47,7 @@ codes! {
     RefreshTokenAlreadyUsed "refresh_token_already_used"
     FlowStateNotFound "flow_state_not_found"
     FlowStateExpired "flow_state_expired"
+    FlowStateAlreadyUsed "flow_state_already_used"
     OAuthClientStateNotFound "oauth_client_state_not_found"
     OAuthClientStateExpired "oauth_client_state_expired"
     OAuthInvalidState "oauth_invalid_state"

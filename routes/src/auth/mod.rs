@@ -11,6 +11,7 @@ pub mod caller;
 pub mod context;
 pub mod delivery;
 pub mod error;
+pub mod external;
 pub mod factors;
 mod info;
 pub mod keys;
@@ -26,6 +27,7 @@ pub mod session;
 pub mod settings;
 mod signup;
 pub mod sql;
+pub mod sso;
 pub mod table;
 pub mod time;
 mod token;
@@ -121,6 +123,16 @@ async fn answer<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, Au
         (Endpoint::AdminFactor, "PUT") => factors::update(context).await,
         (Endpoint::AdminPasskeys, "GET") => passkeys::admin_list(context).await,
         (Endpoint::AdminPasskey, "DELETE") => passkeys::admin_delete(context).await,
+        (Endpoint::Authorize, "GET") => external::authorize(context).await,
+        (Endpoint::Callback, "GET" | "POST") => external::callback(context).await,
+        (Endpoint::LinkIdentity, "GET") => external::link(context).await,
+        (Endpoint::UserIdentity, "DELETE") => external::unlink(context).await,
+        (Endpoint::Sso | Endpoint::SamlAcs, "POST") | (Endpoint::SamlMetadata, "GET") => {
+            Err(sso::disabled())
+        }
+        (Endpoint::AdminSsoProviders, "GET") => sso::list(context).await,
+        (Endpoint::AdminSsoProviders, "POST") => sso::create(context),
+        (Endpoint::AdminSsoProvider, "GET" | "PUT" | "DELETE") => sso::provider(context),
         (Endpoint::Factors, "POST") => factors::enroll(context).await,
         (Endpoint::Factor, "DELETE") => factors::unenroll(context).await,
         (Endpoint::FactorChallenge, "POST") => factors::challenge(context).await,

@@ -3,8 +3,9 @@
 //! Statements run as the schema's owner with `auth` as their search path, and name it all the same.
 
 pub mod audit;
-pub mod flow_states;
+pub mod external;
 pub mod factors;
+pub mod flow_states;
 pub mod passkeys;
 pub mod sessions;
 pub mod users;

@@ -8,6 +8,7 @@ use http::Response;
 use super::{
     Context,
     error::{AuthError, ErrorCode},
+    external,
     limits::Limit,
 };
 use crate::{Body, World};
@@ -22,6 +23,7 @@ pub(super) async fn handle<W: World>(
     };
     match grant_type.as_str() {
         "password" => password::handle(context).await,
+        "id_token" => external::id_token_grant(context).await,
         "refresh_token" => refresh::handle(context).await,
         _ => Err(AuthError::bad_request(
             ErrorCode::InvalidCredentials,
