@@ -21,11 +21,11 @@ let counter = 0;
 export const address = (name = 'user') => `${name}-${process.pid}-${counter += 1}@example.com`;
 
 /** Starts `serve` with these settings; `after` ends it. */
-export async function serve(after, settings = {}, args = []) {
+export async function serve(after, settings = {}, args = [], env = {}) {
   const scope = { after };
   const file = path.join(folder(scope), 'config');
   writeFileSync(file, Object.entries(settings).map(([name, value]) => `${name} = ${JSON.stringify(String(value))}`).join('\n'));
-  const server = await start(scope, ['--config', file, ...args]);
+  const server = await start(scope, ['--config', file, ...args], { env });
   const base = `${server.url}/auth/v1`;
 
   /** A request as auth-js sends one; the answer with its body read. */

@@ -74,8 +74,17 @@ test('a setting in the database counts, and says no when it is wrong', async (t)
   assert.deepEqual(weak.json.weak_password.reasons, ['characters']);
 });
 
+test('GoTrue\'s own names are read from the environment, and win', async (t) => {
+  const server = await serve((end) => t.after(end), { 'auth.jwt_expiry': 120 }, [], {
+    GOTRUE_JWT_EXP: '60', GOTRUE_EXTERNAL_ANONYMOUS_USERS_ENABLED: 'true', GOTRUE_DB_DRIVER: 'postgres', API_EXTERNAL_URL: 'https://auth.example.com',
+  });
+  const { json } = await server.raw('/signup', { body: {} });
+  assert.equal(json.expires_in, 60);
+  assert.equal(claims(json.access_token).iss, 'https://auth.example.com');
+});
+
 test('whoever a proxy names is limited; nobody else is', async (t) => {
-  const server = await serve((end) => t.after(end), { 'auth.rate_limit.header': 'x-forwarded-for' });
+  const server = await serve((end) => t.after(end), { 'auth.rate_limit.header': 'x-forwarded-for', 'auth.rate_limit.token_refresh': 1 });
   const ask = (from) => server.raw('/token?grant_type=refresh_token', { body: { refresh_token: 'none' }, headers: from ? { 'x-forwarded-for': `${from}, 10.0.0.1` } : {} });
   for (let count = 0; count < 30; count += 1) assert.equal((await ask('203.0.113.1')).status, 400);
   const over = await ask('203.0.113.1');

@@ -30,8 +30,8 @@ function listen(serve) {
 }
 
 /** Starts `serve`; resolves when it is ready, with its address and keys as it printed them. */
-export async function start(t, args = [], { cwd = tmpdir() } = {}) {
-  const serve = spawn(process.execPath, [program, '--port', '0', ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+export async function start(t, args = [], { cwd = tmpdir(), env = {} } = {}) {
+  const serve = spawn(process.execPath, [program, '--port', '0', ...args], { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const said = listen(serve);
   const ended = once(serve, 'close').then(([code, signal]) => code ?? signal);
   t?.after(() => serve.kill('SIGKILL'));

@@ -46,7 +46,7 @@ impl<'a, W: World> Context<'a, W> {
 
     /// The owner of the schema `auth`, which it finds without a prefix.
     pub fn session(&self) -> Session {
-        Session::of_role(ROLE, SEARCH_PATH)
+        owner()
     }
 
     pub fn method(&self) -> &Method {
@@ -130,6 +130,11 @@ impl<'a, W: World> Context<'a, W> {
         }
         origin(&self.head.uri)
     }
+}
+
+/// The session of the schema's owner.
+pub(super) fn owner() -> Session {
+    Session::of_role(ROLE, SEARCH_PATH)
 }
 
 /// The origin of an absolute URI.

@@ -7,8 +7,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{Context, error::AuthError, sql, time::Time, user::User};
-use crate::{Body, World, database::Statement};
+use super::{Context, context::owner, error::AuthError, sql, time::Time, user::User};
+use crate::{
+    Body, World,
+    database::{Database, Statement},
+    project::Project,
+    router::Client,
+};
 
 /// How a user proves who they are, as `amr` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +171,12 @@ impl Session {
 }
 
 impl<W: World> Context<'_, W> {
+    /// The statement that says to whom a session is issued, where the shell names its clients.
+    pub fn remember(&self, session_id: Uuid) -> Option<Statement> {
+        let Client(client) = self.head.extensions.get()?;
+        Some(sql::sessions::issued_to(client, session_id))
+    }
+
     /// A new refresh token: 12 letters and digits that nobody can guess.
     pub fn refresh_token(&self) -> String {
         const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -208,7 +219,7 @@ pub fn begin<W: World>(
         session,
     };
     let session = &begun.session;
-    let statements = vec![
+    let mut statements = vec![
         sql::sessions::insert(&sql::sessions::NewSession {
             id: session.id,
             user_id,
@@ -230,6 +241,7 @@ pub fn begin<W: World>(
         ),
         sql::users::signed_in(user_id),
     ];
+    statements.extend(context.remember(session.id));
     (begun, statements)
 }
 
@@ -313,21 +325,66 @@ pub fn access_token<W: World>(
     user: &User,
     session: &Session,
 ) -> Result<String, AuthError> {
-    let claims = claims(context, user, session);
-    let keys = context.project.signing.as_ref().ok_or_else(|| {
-        AuthError::internal(
-            "The project has no key that could sign: its database is not the gateway's",
-        )
-    })?;
-    keys.sign(&claims)
-        .map_err(|error| AuthError::internal(format!("error generating jwt token: {error}")))
+    let issuer = Issuer {
+        project: context.project,
+        url: &context.url,
+        now: context.now,
+    };
+    issuer.access_token(user, session)
 }
 
-fn claims<W: World>(context: &Context<'_, W>, user: &User, session: &Session) -> Value {
-    let settings = context.settings;
+/// A fresh access token of the session that was last issued to a client of the gateway's, for what
+/// the client asks of apps and functions without one. `None` where it has none, or none that lives.
+/// `url` is where the world finds Auth.
+pub async fn token_of_client<W: World>(
+    world: &W,
+    project: &Project,
+    Client(client): &Client,
+    url: &str,
+) -> Result<Option<String>, AuthError> {
+    let now = Time::from(world.now());
+    let result = Database::new(world, &project.name)
+        .one(&owner().read_only(), sql::sessions::of_client(client))
+        .await?;
+    let session = result.rows.first().and_then(|row| row.bytes(1));
+    let Some(session) = session.and_then(|json| Session::from_row(&json).ok()) else {
+        return Ok(None);
+    };
+    let user = read_user(Some(result))?.filter(|user| !user.is_banned(now));
+    let alive = session.not_after.is_none_or(|end| now <= end);
+    match user.filter(|_| alive) {
+        None => Ok(None),
+        Some(user) => Issuer { project, url, now }
+            .access_token(&user, &session)
+            .map(Some),
+    }
+}
+
+/// Who says so, and when.
+struct Issuer<'a> {
+    project: &'a Project,
+    url: &'a str,
+    now: Time,
+}
+
+impl Issuer<'_> {
+    fn access_token(&self, user: &User, session: &Session) -> Result<String, AuthError> {
+        let keys = self.project.signing.as_ref().ok_or_else(|| {
+            AuthError::internal(
+                "The project has no key that could sign: its database is not the gateway's",
+            )
+        })?;
+        keys.sign(&claims(self, user, session))
+            .map_err(|error| AuthError::internal(format!("error generating jwt token: {error}")))
+    }
+}
+
+fn claims(issuer: &Issuer<'_>, user: &User, session: &Session) -> Value {
+    let Issuer { project, url, now } = issuer;
+    let settings = &project.config.auth;
     let expiry = i64::try_from(settings.jwt_expiry).unwrap_or(i64::MAX);
     let issuer = match settings.jwt_issuer.as_str() {
-        "" => context.url.as_str(),
+        "" => url,
         issuer => issuer,
     };
     let amr: Vec<Value> = session
@@ -340,8 +397,8 @@ fn claims<W: World>(context: &Context<'_, W>, user: &User, session: &Session) ->
         "iss": issuer,
         "sub": user.id,
         "aud": user.aud.as_deref().unwrap_or_default(),
-        "exp": context.now.plus(expiry).seconds(),
-        "iat": context.now.seconds(),
+        "exp": now.plus(expiry).seconds(),
+        "iat": now.seconds(),
         "email": user.email(),
         "phone": user.phone(),
         "app_metadata": user.raw_app_meta_data.as_ref().unwrap_or(&empty),

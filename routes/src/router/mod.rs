@@ -35,6 +35,10 @@ pub enum Handled {
 #[derive(Debug, Clone, Copy)]
 pub struct Trusted;
 
+/// Who sent a request, as the shell names its clients: a page or a worker, for as long as it lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client(pub String);
+
 /// The payloads of the channel `pgrst`. Settings and schema are read together, so both mean the
 /// same here.
 const RELOADS: [&str; 3] = ["", "reload schema", "reload config"];
@@ -171,7 +175,8 @@ impl<W: World + 'static> Router<W> {
         path: &str,
     ) -> Result<Response<Body>, ApiError> {
         let project = self.project(name).await?;
-        Ok(auth::handle(self.world(), &project, path, request).await)
+        // Auth waits for much at once; every request would carry the room for it.
+        Ok(Box::pin(auth::handle(self.world(), &project, path, request)).await)
     }
 
     async fn storage(

@@ -10,7 +10,10 @@ const usage = `cargo xtask serve [--port 54321] [--host 127.0.0.1] [--data DIR] 
   --port    where it listens; 0 takes any free port
   --host    the address it listens on; 0.0.0.0 lets other machines in
   --data    the folder of the database, made if it is not there; without it the database is in memory
-  --config  a PostgREST configuration file (db-schemas = "public", …)`;
+  --config  a configuration file: PostgREST's settings (db-schemas = "public", …) and those of Supabase's
+            config.toml by their whole names (auth.site_url = "…", storage.file_size_limit = "…")
+
+GoTrue's own names (GOTRUE_SITE_URL, GOTRUE_MAILER_AUTOCONFIRM, …) are read from the environment.`;
 
 /** What went wrong, for a person: no stack. */
 class Stop extends Error {}
@@ -21,6 +24,7 @@ async function main(): Promise<void> {
   const host = await createHost({
     ...(data !== undefined && { dataDir: path.resolve(data) }),
     ...(config !== undefined && { configText: text(config) }),
+    config: environment(),
   });
   const http = httpServer((request) => host.handle(request));
   const { server } = http;
@@ -82,6 +86,15 @@ function read(args: string[]): { port: number; host: string; data?: string | und
   const port = Number(values.port ?? '54321');
   if (!/^\d+$/.test(values.port ?? '0') || port > 65_535) throw new Stop(`--port ${values.port} is no port: use a number from 0 to 65535.`);
   return { port, host: values.host ?? '127.0.0.1', data: values.data, config: values.config };
+}
+
+/** The settings that GoTrue would read from its environment. */
+function environment(): Record<string, string> {
+  const settings: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && (name.startsWith('GOTRUE_') || name === 'API_EXTERNAL_URL')) settings[name] = value;
+  }
+  return settings;
 }
 
 function text(file: string): string {

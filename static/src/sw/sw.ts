@@ -76,7 +76,7 @@ function outdated(): boolean {
 async function answer(event: FetchEvent): Promise<Response> {
   if (outdated()) return refusal(503, 'A newer version of the gateway is taking over.', null, 'Send the request again; it was not begun.');
   const trusted = event.request.mode !== 'navigate' && isPage(await self.clients.get(event.clientId));
-  return (await gateway.handle(event.request, trusted)) ?? fetch(event.request);
+  return (await gateway.handle(event.request, trusted, event.clientId || undefined)) ?? fetch(event.request);
 }
 
 async function heard(event: ExtendableMessageEvent): Promise<void> {

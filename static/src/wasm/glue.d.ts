@@ -3,7 +3,7 @@
 declare module 'glue:gateway' {
   export interface Gateway {
     /** Answers a request; `undefined` where it is not the gateway's after all. Never rejects while the instance lives. */
-    handle(request: Request, trusted: boolean): Promise<Response | undefined>;
+    handle(request: Request, trusted: boolean, client?: string): Promise<Response | undefined>;
     /** Hands over a port to the worker that owns the project's database; `owner` names the page it came from. */
     attach(project: string, port: MessagePort, owner?: string): void;
     /** Another tab may own the project's database now. */

@@ -103,11 +103,11 @@ export class Supervised {
     this.#surroundings = surroundings;
   }
 
-  /** Answers a request, whatever happens to the instance; `undefined` where it is not the gateway's after all. `trusted` is whether it may learn the project's secrets. */
-  async handle(request: Request, trusted: boolean): Promise<Response | undefined> {
+  /** Answers a request, whatever happens to the instance; `undefined` where it is not the gateway's after all. `trusted` is whether it may learn the project's secrets, `client` who sent it. */
+  async handle(request: Request, trusted: boolean, client?: string): Promise<Response | undefined> {
     try {
       const instance = await this.#instance();
-      return await instance.wait(() => instance.gateway.handle(request, trusted));
+      return await instance.wait(() => instance.gateway.handle(request, trusted, client));
     } catch (error) {
       return failure(error);
     }

@@ -4,7 +4,10 @@ use std::{cell::Cell, rc::Rc};
 
 use http::{HeaderMap, Response, StatusCode};
 use js_sys::Promise;
-use routes::{ApiError, Body, Handled, Router, router::Trusted};
+use routes::{
+    ApiError, Body, Handled, Router,
+    router::{Client, Trusted},
+};
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::future_to_promise;
 
@@ -74,11 +77,17 @@ impl Gateway {
     }
 
     /// Answers a request. The promise resolves to a `Response`, or to `undefined` where the request is
-    /// not the gateway's after all. `trusted` is whether its sender may see the project's keys.
-    pub fn handle(&self, request: web_sys::Request, trusted: bool) -> Promise {
+    /// not the gateway's after all. `trusted` is whether its sender may see the project's keys;
+    /// `client` names that sender, where it has a name.
+    pub fn handle(
+        &self,
+        request: web_sys::Request,
+        trusted: bool,
+        client: Option<String>,
+    ) -> Promise {
         let shared = Rc::clone(&self.shared);
         future_to_promise(async move {
-            let response = shared.answer(request, trusted).await;
+            let response = shared.answer(request, trusted, client).await;
             Ok(response.map_or(JsValue::UNDEFINED, JsValue::from))
         })
     }
@@ -120,13 +129,21 @@ impl Gateway {
 }
 
 impl Shared {
-    async fn answer(&self, request: web_sys::Request, trusted: bool) -> Option<web_sys::Response> {
+    async fn answer(
+        &self,
+        request: web_sys::Request,
+        trusted: bool,
+        client: Option<String>,
+    ) -> Option<web_sys::Response> {
         let signal = request.signal();
         let mut response = match convert::request_in(request) {
             Err(refused) => refusal(&refused),
             Ok(mut request) => {
                 if trusted {
                     request.extensions_mut().insert(Trusted);
+                }
+                if let Some(client) = client {
+                    request.extensions_mut().insert(Client(client));
                 }
                 match unless_aborted(&signal, self.route(request)).await {
                     Ok(Handled::Response(response)) => response,

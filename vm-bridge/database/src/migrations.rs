@@ -55,6 +55,11 @@ pub const ALL: &[Migration] = &[
         sql: include_str!("../migrations/0010_auth.sql"),
     },
     Migration {
+        number: 11,
+        name: "auth_clients",
+        sql: include_str!("../migrations/0011_auth_clients.sql"),
+    },
+    Migration {
         number: 15,
         name: "outbox",
         sql: include_str!("../migrations/0015_outbox.sql"),

@@ -185,6 +185,24 @@ pub fn refreshed(session_id: Uuid, user_agent: &str, ip: &str) -> Statement {
     )
 }
 
+/// The session was issued to this client of the gateway's. What was issued a month ago to clients
+/// that are long gone is forgotten.
+pub fn issued_to(client: &str, session_id: Uuid) -> Statement {
+    Statement::new(
+        "with forgotten as (delete from gateway.client_sessions \
+         where issued_at < now() - interval '30 days' and client <> $1) \
+         insert into gateway.client_sessions (client, session_id) values ($1, $2::uuid) \
+         on conflict (client) do update set session_id = excluded.session_id, issued_at = now()",
+        [client.into(), session_id.to_string().into()],
+    )
+}
+
+/// The user and the session that was last issued to a client, each as JSON; no row where there is
+/// none that still lives.
+pub fn of_client(client: &str) -> Statement {
+    super::users::with_session_of_client(SESSION, client)
+}
+
 /// Ends one session.
 pub fn delete(session_id: Uuid) -> Statement {
     Statement::new(

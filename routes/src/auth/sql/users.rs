@@ -74,6 +74,17 @@ pub fn with_session(user_id: Uuid, session_id: Option<Uuid>) -> Statement {
     )
 }
 
+pub(super) fn with_session_of_client(session: &str, client: &str) -> Statement {
+    Statement::new(
+        format!(
+            "select {USER}, {session} from gateway.client_sessions c \
+             join auth.sessions s on s.id = c.session_id join auth.users u on u.id = s.user_id \
+             where c.client = $1"
+        ),
+        [client.into()],
+    )
+}
+
 /// A page of an audience's users and how many there are in all; `filter` is a part of an address, a
 /// number or a name.
 pub fn page(audience: &str, filter: &str, order: Order, limit: u64, offset: u64) -> Statement {

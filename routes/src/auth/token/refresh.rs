@@ -180,6 +180,7 @@ async fn swap<W: World>(
         context.user_agent(),
         context.ip_address(),
     ));
+    statements.extend(context.remember(session.id));
     statements.push(sql::users::by_id(user.id));
     let mut results = transaction.run(&statements).await?;
     let user = read_user(results.pop())?.ok_or_else(missing)?;
