@@ -49,6 +49,7 @@ test('buckets that cannot be are refused', async () => {
   await refused(create({ file_size_limit: 'lots' }), 400, '400', 'InvalidRequest', 'Invalid file size format, hint: use 20GB / 20MB / 30KB / 3B');
   await refused(create({ file_size_limit: '51GB' }), 400, '413', 'EntityTooLarge', 'The object exceeded the maximum allowed size', 'Payload too large');
   await refused(create({ allowed_mime_types: ['thisisnotamimetype'] }), 400, '415', 'InvalidMimeType', 'mime type thisisnotamimetype is not supported', 'invalid_mime_type');
+  await refused(create({ type: 'ANALYTICS' }), 400, '409', 'FeatureNotEnabled', 'The feature iceberg_catalog is not enabled for this resource');
   await refused(ask('/bucket', post({})), 400, '400', 'InvalidRequest', "body must have required property 'name'");
   await refused(ask('/bucket', post('{"name":', { headers: { 'content-type': 'application/json' } })), 400, '400', 'InvalidRequest', "Body is not valid JSON but content-type is set to 'application/json'");
 });
@@ -325,6 +326,9 @@ test('who is nobody, and who is not who they say', async () => {
   await ask(`/object/${id}/x`, { method: 'POST', body: 'x', headers: text });
   await refused(ask('/bucket', { as: null }), 400, '400', 'InvalidRequest', "headers must have required property 'authorization'");
   await refused(ask(`/object/${id}/x`, { as: null }), 400, '404', 'NoSuchBucket', 'Bucket not found');
+  for (const path of [`/object/authenticated/${id}/x`, `/object/info/authenticated/${id}/x`]) {
+    await refused(ask(path, { as: null }), 400, '400', 'InvalidRequest', "headers must have required property 'authorization'");
+  }
   await refused(ask(`/object/public/${id}/x`, { as: null }), 400, '404', 'NoSuchBucket', 'Bucket not found');
   const claims = { role: 'service_role', exp: now() + 60 };
   for (const [token, message] of [

@@ -29,6 +29,8 @@ struct Create {
     file_size_limit: Option<Value>,
     #[serde(default)]
     allowed_mime_types: Option<Vec<String>>,
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
 }
 
 /// What is given of a bucket's properties; what is not stays.
@@ -109,6 +111,14 @@ pub async fn create<W: World>(
 ) -> Result<Response<Body>, StorageError> {
     let caller = context.caller()?;
     let create: Create = context.json(body).await?;
+    match create.kind.as_deref() {
+        None | Some("STANDARD") => {}
+        Some("ANALYTICS") => return Err(StorageError::not_enabled("iceberg_catalog")),
+        Some(_) => {
+            let message = "body/type must be equal to one of the allowed values";
+            return Err(StorageError::malformed(message));
+        }
+    }
     let id = create.id.as_deref().filter(|id| !id.is_empty());
     let id = id.unwrap_or(&create.name);
     key::check_bucket(&create.name)?;

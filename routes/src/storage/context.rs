@@ -109,17 +109,10 @@ impl<'a, W: World> Context<'a, W> {
     /// Who asks, where nobody has to be somebody: without a valid token, `anon`.
     pub fn anyone(&self) -> Result<Caller, StorageError> {
         self.route.check(self.path)?;
-        Ok(self.caller().unwrap_or_else(|_nobody| {
-            let mut claims = Map::new();
-            claims.insert("role".to_owned(), Value::from("anon"));
-            Caller {
-                identity: Identity {
-                    role: "anon".to_owned(),
-                    claims,
-                },
-                owner: None,
-                is_authenticated: false,
-            }
+        Ok(self.caller().unwrap_or_else(|_nobody| Caller {
+            identity: of_role("anon"),
+            owner: None,
+            is_authenticated: false,
         }))
     }
 
@@ -136,8 +129,7 @@ impl<'a, W: World> Context<'a, W> {
 
     /// As the server itself, past row-level security.
     pub fn as_server(&self) -> Session {
-        let session = Session::of_role(SERVICE_ROLE, SEARCH_PATH)
-            .with("request.jwt.claims", r#"{"role":"service_role"}"#);
+        let session = Session::of_caller(&of_role(SERVICE_ROLE), &self.project.config, SEARCH_PATH);
         self.with_request(session)
     }
 
@@ -221,6 +213,16 @@ impl<'a, W: World> Context<'a, W> {
             )
         })?;
         serde_json::from_value(value).map_err(|error| shape(&error.to_string()))
+    }
+}
+
+/// Who is nothing but a role.
+fn of_role(role: &str) -> Identity {
+    let mut claims = Map::new();
+    claims.insert("role".to_owned(), role.into());
+    Identity {
+        role: role.to_owned(),
+        claims,
     }
 }
 

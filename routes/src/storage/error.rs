@@ -58,6 +58,7 @@ pub enum ErrorCode {
     TusError,
     Aborted,
     NotSupported,
+    FeatureNotEnabled,
 }
 
 impl ErrorCode {
@@ -101,6 +102,7 @@ impl ErrorCode {
             Self::TusError => "TusError",
             Self::Aborted => "Aborted",
             Self::NotSupported => "NotSupported",
+            Self::FeatureNotEnabled => "FeatureNotEnabled",
         }
     }
 }
@@ -241,6 +243,11 @@ impl StorageError {
     pub fn internal(message: impl Into<String>) -> Self {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Self::new(ErrorCode::InternalError, status, message)
+    }
+
+    pub fn not_enabled(feature: &str) -> Self {
+        let message = format!("The feature {feature} is not enabled for this resource");
+        Self::new(ErrorCode::FeatureNotEnabled, StatusCode::CONFLICT, message)
     }
 
     /// The bytes of an object are gone.

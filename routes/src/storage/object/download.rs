@@ -15,7 +15,9 @@ use crate::{
     Body, World,
     blobs::BlobId,
     storage::{
-        Context, StorageError, key,
+        Context, StorageError,
+        error::LOST,
+        key,
         sql::{
             self,
             bucket::Bucket,
@@ -46,21 +48,39 @@ pub fn encode_component(text: &str) -> String {
 pub async fn authenticated<W: World>(
     context: &Context<'_, W>,
 ) -> Result<Response<Body>, StorageError> {
-    let object = visible(context).await?;
-    respond(context, &object, None).await
+    serve(context, None, async || visible(context).await).await
 }
 
 pub async fn public<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, StorageError> {
-    let object = public_object(context).await?;
-    respond(context, &object, None).await
+    serve(context, None, async || public_object(context).await).await
 }
 
 /// An object that a signed address shows, until that is over.
 pub async fn signed<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, StorageError> {
     context.route.check(context.path)?;
     let claims = sign::verify(context, Scope::Download)?;
-    let object = any_object(context).await?;
-    respond(context, &object, claims.get("exp").and_then(Value::as_u64)).await
+    let expires = claims.get("exp").and_then(Value::as_u64);
+    serve(context, expires, async || any_object(context).await).await
+}
+
+/// Answers with the object that `find` finds. Bytes that went while they were looked for went because the
+/// object was replaced: the new ones are there.
+async fn serve<W: World>(
+    context: &Context<'_, W>,
+    expires: Option<u64>,
+    find: impl AsyncFn() -> Result<Object, StorageError>,
+) -> Result<Response<Body>, StorageError> {
+    let object = find().await?;
+    match respond(context, &object, expires).await {
+        Err(error) if error.message == LOST => {
+            let again = find().await?;
+            if again.version == object.version {
+                return Err(error);
+            }
+            respond(context, &again, expires).await
+        }
+        answer => answer,
+    }
 }
 
 /// An object in a bucket that must be public.

@@ -51,7 +51,7 @@ impl Upload {
         let text = |name: header::HeaderName| headers.get(name)?.to_str().ok();
         let content_type = text(header::CONTENT_TYPE);
         if let Some(content_type) = content_type
-            && content_type.starts_with("multipart/form-data")
+            && is_form(headers)
         {
             return Form::new(content_type, body)?.upload().await;
         }
@@ -93,6 +93,12 @@ pub async fn fields(
         fields.push((name, form.text(field).await?));
     }
     Err(StorageError::no_content())
+}
+
+/// Whether a body has the file in a form.
+pub fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"multipart/form-data"))
 }
 
 /// The metadata of the header `x-metadata`: JSON in base64. What is none is left out.

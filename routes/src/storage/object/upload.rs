@@ -8,7 +8,7 @@ use http::Response;
 use serde_json::{Value, json};
 
 use super::{
-    form::Upload,
+    form::{self, Upload},
     sign::{self, Scope},
     time,
 };
@@ -106,6 +106,7 @@ async fn upload<W: World>(
     body: Body,
 ) -> Result<Stored, StorageError> {
     let bucket = allowed(context, session, place).await?;
+    let is_form = form::is_form(context.headers());
     let upload = Upload::read(context.headers(), body).await?;
     let properties = Properties {
         mime_type: upload.mime_type,
@@ -113,6 +114,13 @@ async fn upload<W: World>(
         user_metadata: upload.user_metadata,
     };
     let limit = limit(context, &bucket, place.name, &properties)?;
+    // Who says beforehand that it is too large need not send it.
+    let length = context
+        .header("content-length")
+        .and_then(|length| length.parse::<u64>().ok());
+    if !is_form && length.is_some_and(|length| length > limit) {
+        return Err(StorageError::too_large("object"));
+    }
     let id = context.new_version();
     let written = context.blobs()?.write(&id, upload.bytes, limit).await;
     // What was interrupted is the client's doing, and what it said of it is all there is to say.
@@ -120,6 +128,11 @@ async fn upload<W: World>(
         WriteError::Body(_) => StorageError::no_content(),
         error => error.into(),
     })?;
+    // Fewer bytes than were announced are not the file.
+    if !is_form && length.is_some_and(|length| length != written.size) {
+        let _ = context.blobs()?.remove(&id).await;
+        return Err(StorageError::no_content());
+    }
     let metadata = metadata(context, &written, &etag(&written), properties.clone());
     complete(
         context,
