@@ -157,6 +157,18 @@ pub trait World {
         )))
     }
 
+    /// Hands a mail over to a mail server and says what became of it: nothing, or why it was not
+    /// taken, for a person. `None` where no mail server can be reached at all, as from a browser.
+    fn deliver(&self, _mail: Mail) -> impl Future<Output = Option<Result<(), String>>> {
+        std::future::ready(None)
+    }
+
+    /// The origin that all requests come to. `None` where they name one themselves, and may name a
+    /// wrong one.
+    fn origin(&self) -> Option<String> {
+        None
+    }
+
     /// Lets everything else that is ready run first: a long computation is cut by it, because all
     /// requests share one thread.
     fn pause(&self) -> impl Future<Output = ()> {
@@ -205,4 +217,39 @@ pub struct Host {
     pub storage: String,
     /// Whether it outlives the worker.
     pub durable: bool,
+}
+
+/// A mail on its way to a mail server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    pub server: MailServer,
+    /// What its Message-ID is made of.
+    pub id: String,
+    /// `"Name" <address>`, or an address alone.
+    pub from: String,
+    pub to: String,
+    pub subject: String,
+    pub html: String,
+    pub text: String,
+}
+
+/// A mail server, as SMTP reaches it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MailServer {
+    pub host: String,
+    pub port: u16,
+    /// Empty where the server asks for none.
+    pub user: String,
+    pub password: String,
+}
+
+impl fmt::Debug for MailServer {
+    /// Shows no password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("MailServer")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
 }

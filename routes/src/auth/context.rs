@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     error::{AuthError, ErrorCode},
+    redirect,
     settings::Settings,
     table::Route,
     time::Time,
@@ -128,7 +129,7 @@ impl<'a, W: World> Context<'a, W> {
         if !self.settings.site_url.is_empty() {
             return self.settings.site_url.clone();
         }
-        origin(&self.head.uri)
+        origin(self.world, &self.head.uri)
     }
 }
 
@@ -137,13 +138,23 @@ pub(super) fn owner() -> Session {
     Session::of_role(ROLE, SEARCH_PATH)
 }
 
-/// The origin of an absolute URI.
-pub(super) fn origin(uri: &http::Uri) -> String {
+/// The origin that a request came to, as links may name it. Where requests say it themselves, only
+/// this machine is believed: a link in a mail must not lead to whoever asked for the mail.
+pub(super) fn origin(world: &impl World, uri: &http::Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or("http");
-    let authority = uri
+    let named = uri
         .authority()
-        .map_or("127.0.0.1:54321", |authority| authority.as_str());
-    format!("{scheme}://{authority}")
+        .map(|authority| format!("{scheme}://{}", authority.as_str()));
+    let named = named.unwrap_or_else(|| "http://127.0.0.1:54321".to_owned());
+    let host = uri.host().unwrap_or("127.0.0.1");
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if redirect::is_loopback(host) || world.origin().as_ref() == Some(&named) {
+        return named;
+    }
+    match uri.port_u16() {
+        Some(port) => format!("{scheme}://localhost:{port}"),
+        None => format!("{scheme}://localhost"),
+    }
 }
 
 /// The first value of a name in `application/x-www-form-urlencoded` text.

@@ -136,6 +136,8 @@ pub struct AuthError {
     pub kind: Kind,
     /// Headers beside the body.
     pub headers: HeaderMap,
+    /// Postgres's five letters, where it refused; for who asked, not for the client.
+    pub sqlstate: Option<String>,
 }
 
 /// What stands in the body beside the message.
@@ -173,6 +175,7 @@ impl AuthError {
             message: message.into(),
             kind: Kind::Code(code),
             headers: HeaderMap::new(),
+            sqlstate: None,
         }
     }
 
@@ -232,6 +235,7 @@ impl AuthError {
             message: description.into(),
             kind: Kind::OAuth(error),
             headers: HeaderMap::new(),
+            sqlstate: None,
         }
     }
 
@@ -242,6 +246,7 @@ impl AuthError {
             message: message.into(),
             kind: Kind::WeakPassword(reasons),
             headers: HeaderMap::new(),
+            sqlstate: None,
         }
     }
 
@@ -330,7 +335,11 @@ impl From<DatabaseError> for AuthError {
             // A NUL in what the client sent: Postgres text has none.
             DatabaseError::Build(error) => Self::invalid(error.to_string()),
             DatabaseError::Answer(_) | DatabaseError::Refused(_) | DatabaseError::RolledBack => {
-                Self::internal(format!("Database error: {error}"))
+                let sqlstate = error.sqlstate().map(str::to_owned);
+                Self {
+                    sqlstate,
+                    ..Self::internal(format!("Database error: {error}"))
+                }
             }
         }
     }

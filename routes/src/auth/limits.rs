@@ -75,19 +75,19 @@ impl<W: World> Context<'_, W> {
         ))
     }
 
-    /// 429 where the project has sent too many messages in an hour. Nothing that stays in the outbox
-    /// is counted, because nobody is bothered by it: mails only where a server delivers them.
+    /// 429 where the project has sent too many messages in an hour: those with which users prove who
+    /// they are, and mails only where a server delivers them, as with a local Supabase stack.
     pub fn limit_sent(&self, limit: Limit) -> Result<(), AuthError> {
         let (counts, code, message) = match limit {
             Limit::EmailSent => (
-                self.settings.smtp_enabled,
+                self.settings.delivers_mail() && self.settings.email_enable_confirmations,
                 ErrorCode::OverEmailSendRateLimit,
                 "email rate limit exceeded",
             ),
             _ => (
-                false,
+                self.settings.sms_enable_confirmations,
                 ErrorCode::OverSmsSendRateLimit,
-                "sms rate limit exceeded",
+                "SMS rate limit exceeded",
             ),
         };
         if !counts || self.take(limit, String::new()) {

@@ -14,14 +14,17 @@ pub mod error;
 pub mod external;
 pub mod factors;
 mod info;
+mod invite;
 pub mod keys;
 pub mod limits;
 mod logout;
 pub mod mail;
 pub mod one_time;
+mod otp;
 pub mod passkeys;
 pub mod password;
 pub mod pkce;
+mod recover;
 pub mod redirect;
 pub mod session;
 pub mod settings;
@@ -34,6 +37,7 @@ mod token;
 pub mod totp;
 pub mod user;
 mod user_account;
+mod verify;
 pub mod webauthn;
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -79,7 +83,7 @@ pub async fn handle<W: World>(
         route: &route,
         body,
         now: Time::from(world.now()),
-        url: url(settings, &head.uri, path),
+        url: url(world, settings, &head.uri, path),
     };
     let mut response = match answer(&context).await {
         Ok(response) => response,
@@ -91,13 +95,13 @@ pub async fn handle<W: World>(
 }
 
 /// Where this API is: the setting, else where the request came to, the project's prefix included.
-fn url(settings: &Settings, uri: &http::Uri, path: &str) -> String {
+fn url(world: &impl World, settings: &Settings, uri: &http::Uri, path: &str) -> String {
     if !settings.external_url.is_empty() {
         return settings.external_url.trim_end_matches('/').to_owned();
     }
     let whole = uri.path();
     let prefix = whole.strip_suffix(path).unwrap_or(whole);
-    format!("{}{prefix}", context::origin(uri))
+    format!("{}{prefix}", context::origin(world, uri))
 }
 
 async fn answer<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, AuthError> {
@@ -109,6 +113,15 @@ async fn answer<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, Au
         (Endpoint::OpenIdConfiguration, "GET") => Ok(info::openid_configuration(context)),
         (Endpoint::Signup, "POST") => signup::handle(context).await,
         (Endpoint::Token, "POST") => token::handle(context).await,
+        (Endpoint::Verify, "POST") => verify::post(context).await,
+        (Endpoint::Verify, "GET") => verify::follow(context).await,
+        (Endpoint::Otp, "POST") => otp::otp(context).await,
+        (Endpoint::MagicLink, "POST") => otp::magic_link(context).await,
+        (Endpoint::Recover, "POST") => recover::recover(context).await,
+        (Endpoint::Resend, "POST") => recover::resend(context).await,
+        (Endpoint::Reauthenticate, "GET") => recover::reauthenticate(context).await,
+        (Endpoint::Invite, "POST") => invite::invite(context).await,
+        (Endpoint::GenerateLink, "POST") => invite::generate_link(context).await,
         (Endpoint::User, "GET") => user_account::get(context).await,
         (Endpoint::User, "PUT") => user_account::put(context).await,
         (Endpoint::Logout, "POST") => logout::handle(context).await,

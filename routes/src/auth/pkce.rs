@@ -5,6 +5,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::error::AuthError;
+
 /// How the challenge was made of the verifier: `auth.code_challenge_method`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -81,6 +83,15 @@ impl Challenge {
             challenge: challenge.to_owned(),
             method,
         }))
+    }
+
+    /// The challenge of a request's body.
+    pub fn of_request(
+        challenge: Option<&str>,
+        method: Option<&str>,
+    ) -> Result<Option<Self>, AuthError> {
+        Self::read(challenge.unwrap_or_default(), method.unwrap_or_default())
+            .map_err(|error| AuthError::invalid(error.message()))
     }
 
     /// Whether this is the verifier that the challenge was made of, in time that tells nothing.

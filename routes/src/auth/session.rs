@@ -55,6 +55,28 @@ impl Method {
             Self::Passkey => "passkey",
         }
     }
+
+    /// A method by its name.
+    pub fn named(name: &str) -> Option<Self> {
+        const ALL: [Method; 15] = [
+            Method::OAuth,
+            Method::Password,
+            Method::Otp,
+            Method::Totp,
+            Method::MfaPhone,
+            Method::MfaWebAuthn,
+            Method::Recovery,
+            Method::Invite,
+            Method::MagicLink,
+            Method::EmailSignup,
+            Method::EmailChange,
+            Method::Anonymous,
+            Method::Web3,
+            Method::OAuthProvider,
+            Method::Passkey,
+        ];
+        ALL.into_iter().find(|method| method.as_str() == name)
+    }
 }
 
 /// Methods that make a session `aal2`.

@@ -55,7 +55,7 @@ pub(super) async fn handle<W: World>(
     named(context, parameters).await
 }
 
-fn check_enabled<W: World>(context: &Context<'_, W>) -> Result<(), AuthError> {
+pub(super) fn check_enabled<W: World>(context: &Context<'_, W>) -> Result<(), AuthError> {
     if context.settings.enable_signup {
         return Ok(());
     }
@@ -102,13 +102,13 @@ pub(super) fn saving(error: AuthError) -> AuthError {
 
 /// By which of the two a user signs up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Provider {
+pub(super) enum Provider {
     Email,
     Phone,
 }
 
 impl Provider {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
             Self::Phone => "phone",
@@ -149,26 +149,15 @@ async fn named<W: World>(
         .unwrap_or_default();
     let challenge = Challenge::read(code_challenge, method)
         .map_err(|error| AuthError::invalid(error.message()))?;
+    check_provider(context, provider)?;
     let audience = context.audience();
     let (kept, lookup, autoconfirm) = match provider {
         Provider::Email => {
-            if !settings.email_enabled || !settings.email_enable_signup {
-                return Err(AuthError::bad_request(
-                    ErrorCode::EmailProviderDisabled,
-                    "Email signups are disabled",
-                ));
-            }
             let email = address::email(&parameters.email)?;
             let lookup = sql::users::duplicates_of_email(&email, &audience, None);
             (email, lookup, !settings.email_enable_confirmations)
         }
         Provider::Phone => {
-            if !settings.sms_enable_signup {
-                return Err(AuthError::bad_request(
-                    ErrorCode::PhoneProviderDisabled,
-                    "Phone signups are disabled",
-                ));
-            }
             let phone = address::phone(&parameters.phone)?;
             let lookup = sql::users::by_phone(&phone, &audience);
             (phone, lookup, !settings.sms_enable_confirmations)
@@ -180,46 +169,15 @@ async fn named<W: World>(
     let existing = read_user(Some(context.database().one(&session, lookup).await?))?;
     let data = parameters.data.unwrap_or_default();
 
-    let (user_id, mut before) = match &existing {
-        Some(user) if is_confirmed(user, provider) => {
-            return repeated(context, user, provider, autoconfirm, data).await;
+    let (actor, mut before) = match existing {
+        Some(user) if is_confirmed(&user, provider) => {
+            return repeated(context, &user, provider, autoconfirm, data).await;
         }
         // Who it is nobody knows yet, so nothing of them is changed.
-        Some(user) => (user.id, Vec::new()),
-        None => {
-            let id = context.uuid();
-            let identity = identity_data(id, provider, &kept);
-            let mut user_metadata = identity.clone();
-            user_metadata.extend(data);
-            let user = NewUser {
-                id,
-                audience: &audience,
-                role: &settings.jwt_default_role,
-                email: (provider == Provider::Email).then_some(&*kept),
-                phone: (provider == Provider::Phone).then_some(&*kept),
-                encrypted_password: Some(&hash),
-                app_metadata: app_metadata(&[provider.as_str()]),
-                user_metadata,
-                ..NewUser::default()
-            };
-            let name = provider.as_str();
-            let statements = vec![
-                sql::users::insert(&user),
-                sql::users::insert_identity(context.uuid(), id, name, &id.to_string(), &identity),
-            ];
-            (id, statements)
-        }
+        Some(user) => (user, Vec::new()),
+        None => new_user(context, provider, &kept, Some(&hash), data),
     };
-    let actor = existing.unwrap_or_else(|| match provider {
-        Provider::Email => User {
-            email: Some(kept.clone()),
-            ..User::nobody(user_id)
-        },
-        Provider::Phone => User {
-            phone: Some(kept.clone()),
-            ..User::nobody(user_id)
-        },
-    });
+    let user_id = actor.id;
     let log = |action| {
         let traits = json!({"provider": provider.as_str()});
         audit::entry(context, Actor::User(&actor), action, traits)
@@ -241,7 +199,8 @@ async fn named<W: World>(
     match provider {
         Provider::Email => delivery::confirmation(context, &user, challenge.as_ref()).await?,
         Provider::Phone => {
-            delivery::phone_confirmation(context, &user, &kept, &parameters.channel).await?;
+            let channel = &parameters.channel;
+            delivery::phone_confirmation(context, &user, &kept, channel, Vec::new()).await?;
         }
     }
     let session = context.session().read_only();
@@ -254,8 +213,74 @@ async fn named<W: World>(
     Ok(super::json(user.to_json()))
 }
 
+/// Whether users may sign up by such an address.
+pub(super) fn check_provider<W: World>(
+    context: &Context<'_, W>,
+    provider: Provider,
+) -> Result<(), AuthError> {
+    let settings = context.settings;
+    let (enabled, code, message) = match provider {
+        Provider::Email => (
+            settings.email_enabled && settings.email_enable_signup,
+            ErrorCode::EmailProviderDisabled,
+            "Email signups are disabled",
+        ),
+        Provider::Phone => (
+            settings.sms_enable_signup,
+            ErrorCode::PhoneProviderDisabled,
+            "Phone signups are disabled",
+        ),
+    };
+    if enabled {
+        return Ok(());
+    }
+    Err(AuthError::bad_request(code, message))
+}
+
+/// A user who is about to be made, and the statements that make them and their identity.
+pub(super) fn new_user<W: World>(
+    context: &Context<'_, W>,
+    provider: Provider,
+    address: &str,
+    encrypted_password: Option<&str>,
+    data: Map<String, Value>,
+) -> (User, Vec<Statement>) {
+    let id = context.uuid();
+    let identity = identity_data(id, provider, address);
+    let mut user_metadata = identity.clone();
+    user_metadata.extend(data);
+    let (email, phone) = match provider {
+        Provider::Email => (Some(address), None),
+        Provider::Phone => (None, Some(address)),
+    };
+    let audience = context.audience();
+    let new = NewUser {
+        id,
+        audience: &audience,
+        role: &context.settings.jwt_default_role,
+        email,
+        phone,
+        encrypted_password,
+        app_metadata: app_metadata(&[provider.as_str()]),
+        user_metadata: user_metadata.clone(),
+        ..NewUser::default()
+    };
+    let name = provider.as_str();
+    let statements = vec![
+        sql::users::insert(&new),
+        sql::users::insert_identity(context.uuid(), id, name, &id.to_string(), &identity),
+    ];
+    let user = User {
+        email: email.map(str::to_owned),
+        phone: phone.map(str::to_owned),
+        raw_user_meta_data: Some(user_metadata),
+        ..User::nobody(id)
+    };
+    (user, statements)
+}
+
 /// Runs statements and reads the user as they are then.
-async fn save<W: World>(
+pub(super) async fn save<W: World>(
     context: &Context<'_, W>,
     mut statements: Vec<Statement>,
     user_id: uuid::Uuid,

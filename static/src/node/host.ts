@@ -12,6 +12,7 @@ import { openPostgres } from '../database/postgres.ts';
 import { Supervised } from '../wasm/instance.ts';
 import { openDirectory } from './directory.ts';
 import { directoryStore, memoryStore } from './files.ts';
+import { deliver } from './mail.ts';
 import { news } from './news.ts';
 
 /** A project's keys; the two JWTs are what the publishable and the secret key stand for. */
@@ -85,6 +86,7 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
       // This process's gateway lives as long as its database.
       kept: async () => undefined,
       keep: () => undefined,
+      deliver,
     },
   });
   // Settings are read when the instance is made: what is wrong with them is said before a folder is touched.

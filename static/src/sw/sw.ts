@@ -21,7 +21,7 @@ const ours = new RegExp(GATEWAY_PATTERN);
 
 const gateway = new Supervised({
   module: compiled,
-  asked: { wantPort: (project) => void wantPorts(project), hasProject, kept, keep, files: browserStore },
+  asked: { wantPort: (project) => void wantPorts(project), hasProject, kept, keep, files: browserStore, origin: () => location.origin },
   async prepare() {
     const life = `gateway:client:${crypto.randomUUID()}`;
     const release = await hold(life);

@@ -41,6 +41,10 @@ declare module 'glue:gateway' {
     kept(project: string): Promise<ArrayBuffer | undefined>;
     /** Keeps bytes for another instance, if that is possible. */
     keep(project: string, bytes: Uint8Array<ArrayBuffer>): void;
+    /** Hands a mail, as JSON, to its server: an empty text, why it was not taken, or nothing where no server can be reached from here. */
+    deliver(mail: string): Promise<string | undefined>;
+    /** The origin of all requests, where they cannot lie about it. */
+    origin(): string | undefined;
   }
 
   export interface Source {

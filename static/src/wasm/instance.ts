@@ -24,6 +24,8 @@ class Instance {
       guard: (callback) => this.guard(callback),
       openStream: (source) => this.#openStream(source),
       panicked: (message) => this.#die(message),
+      deliver: async () => undefined,
+      origin: () => undefined,
       ...asked,
     });
     glue.initSync({ module });
@@ -83,7 +85,7 @@ class Instance {
 }
 
 /** What the instance asks of the host that it runs in. */
-export type Asked = Pick<Supervisor, 'wantPort' | 'hasProject' | 'kept' | 'keep' | 'files'>;
+export type Asked = Pick<Supervisor, 'wantPort' | 'hasProject' | 'kept' | 'keep' | 'files'> & Partial<Pick<Supervisor, 'deliver' | 'origin'>>;
 
 export interface Surroundings {
   /** The compiled module. */

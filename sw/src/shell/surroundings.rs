@@ -8,9 +8,10 @@ use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use routes::{
     World,
     blobs::Files,
-    world::{Answer, Exchange, FetchError, Host, Timestamp, Unavailable},
+    world::{Answer, Exchange, FetchError, Host, Mail, Timestamp, Unavailable},
 };
 
+use serde_json::json;
 use wasm_bindgen::{JsCast as _, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 
@@ -34,6 +35,15 @@ extern "C" {
     /// Keeps bytes for another instance, if that is possible.
     #[wasm_bindgen(js_namespace = supervisor, js_name = keep)]
     fn keep(project: &str, bytes: Uint8Array);
+
+    /// Hands a mail, as JSON, to its server: a promise of an empty text, of why it was not taken, or
+    /// of `undefined` where no server can be reached from here.
+    #[wasm_bindgen(js_namespace = supervisor)]
+    fn deliver(mail: &str) -> Promise;
+
+    /// The origin of all requests, where they cannot lie about it.
+    #[wasm_bindgen(js_namespace = supervisor)]
+    fn origin() -> Option<String>;
 }
 
 /// Hears, with the project's name, of what comes over its line.
@@ -140,6 +150,35 @@ impl World for Surroundings {
 
     fn keep(&self, project: &str, bytes: Bytes) {
         keep(project, Uint8Array::from(&bytes[..]));
+    }
+
+    async fn deliver(&self, mail: Mail) -> Option<Result<(), String>> {
+        let Mail {
+            server,
+            id,
+            from,
+            to,
+            subject,
+            html,
+            text,
+        } = mail;
+        let server = json!({
+            "host": server.host, "port": server.port, "user": server.user, "password": server.password,
+        });
+        let mail = json!({
+            "server": server, "id": id, "from": from, "to": to, "subject": subject, "html": html, "text": text,
+        });
+        match JsFuture::from(deliver(&mail.to_string())).await {
+            Ok(told) => told.as_string().map(|reason| match reason.as_str() {
+                "" => Ok(()),
+                _ => Err(reason),
+            }),
+            Err(error) => Some(Err(super::describe(&error))),
+        }
+    }
+
+    fn origin(&self) -> Option<String> {
+        origin()
     }
 
     fn host(&self, project: &str) -> Option<Host> {

@@ -31,7 +31,7 @@ pub fn party<W: World>(context: &Context<'_, W>) -> RelyingParty {
     let mut origins = settings.webauthn_rp_origins.clone();
     if origins.is_empty() {
         origins.extend(site.map(|site| site.origin().to_owned()));
-        origins.push(origin(&context.head.uri));
+        origins.push(origin(context.world, &context.head.uri));
     }
     RelyingParty {
         name: text(&settings.webauthn_rp_display_name, &id),

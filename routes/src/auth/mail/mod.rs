@@ -85,7 +85,13 @@ impl Draft<'_> {
         let subject = own.and_then(|own| own.subject.as_deref());
         let content = own.and_then(|own| own.content.as_deref());
         let render = |text: &str| Template::parse(text, Format::Html)?.render(&values);
-        let html = render(content.unwrap_or_else(|| self.letter.content()))?;
+        // Words that cannot be read keep nobody from signing in.
+        let words = |own: Option<&str>, usual: &str| match own.map(render) {
+            Some(Ok(text)) => Ok(text),
+            Some(Err(_)) | None => render(usual),
+        };
+        let html = words(content, self.letter.content())?;
+        let subject = words(subject, self.letter.subject())?;
         Ok(Message {
             id: self.id,
             channel: Channel::Email,
@@ -93,8 +99,7 @@ impl Draft<'_> {
             sender: sender(settings),
             recipient: self.to.to_owned(),
             // A header has one line.
-            subject: render(subject.unwrap_or_else(|| self.letter.subject()))?
-                .replace(['\r', '\n'], " "),
+            subject: subject.replace(['\r', '\n'], " "),
             text: text::of_html(&html),
             html: Some(html),
             link,

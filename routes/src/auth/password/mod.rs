@@ -7,6 +7,11 @@
 mod bcrypt;
 mod foreign;
 
+use base64::{
+    Engine as _, alphabet,
+    engine::general_purpose::{GeneralPurpose, NO_PAD},
+};
+
 use super::{
     Context,
     error::{AuthError, WeakReason},
@@ -94,6 +99,19 @@ impl<W: World> Context<'_, W> {
         }
     }
 }
+
+/// A hash in the usual form of a password that nobody knows, for users who sign in otherwise. Salt and
+/// digest are as random as those of any password, so that nothing has to be computed.
+pub fn unknown(world: &impl World) -> String {
+    let (mut salt, mut digest) = ([0; 16], [0; 23]);
+    world.random(&mut salt);
+    world.random(&mut digest);
+    let (salt, digest) = (BCRYPT.encode(salt), BCRYPT.encode(digest));
+    format!("$2a${COST:02}${salt}{digest}")
+}
+
+/// bcrypt's own alphabet.
+const BCRYPT: GeneralPurpose = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD);
 
 /// Whether a hash that somebody brings along is one that we can verify.
 pub fn is_known_hash(hash: &str) -> bool {

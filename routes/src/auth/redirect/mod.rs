@@ -6,6 +6,7 @@
 
 mod address;
 mod glob;
+mod referrer;
 
 use core::net::IpAddr;
 

@@ -133,7 +133,8 @@ settings! {
     email_max_frequency: Seconds = Seconds(1), "auth.email.max_frequency", "GOTRUE_SMTP_MAX_FREQUENCY";
     email_otp_length: u64 = 6, "auth.email.otp_length", "GOTRUE_MAILER_OTP_LENGTH";
     email_otp_expiry: u64 = 3600, "auth.email.otp_expiry", "GOTRUE_MAILER_OTP_EXP";
-    smtp_enabled: bool = false, "auth.email.smtp.enabled";
+    /// Whether mails leave, where there is a host that takes them.
+    smtp_enabled: bool = true, "auth.email.smtp.enabled";
     smtp_host: String = String::new(), "auth.email.smtp.host", "GOTRUE_SMTP_HOST";
     smtp_port: u64 = 587, "auth.email.smtp.port", "GOTRUE_SMTP_PORT";
     smtp_user: String = String::new(), "auth.email.smtp.user", "GOTRUE_SMTP_USER";
@@ -190,6 +191,11 @@ settings! {
 }
 
 impl Settings {
+    /// Whether mails are handed to a mail server.
+    pub const fn delivers_mail(&self) -> bool {
+        self.smtp_enabled && !self.smtp_host.is_empty()
+    }
+
     /// Whether a name is one that this table answers for.
     pub fn is_named(name: &str) -> bool {
         name.starts_with("auth.") || name.starts_with("GOTRUE_") || name == "API_EXTERNAL_URL"

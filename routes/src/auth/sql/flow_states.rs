@@ -53,14 +53,31 @@ pub fn insert(flow: &NewFlow<'_>) -> Statement {
     )
 }
 
-/// The code of the user's latest sign-in by this method, issued now; no row where none was begun
-/// with a challenge.
+/// The user's latest sign-in by a method, if it was begun with a challenge.
+macro_rules! latest {
+    () => {
+        "id = (select id from auth.flow_state where user_id = $1::uuid \
+         and authentication_method = $2 order by created_at desc, id desc limit 1) \
+         and auth_code is not null"
+    };
+}
+
+/// A row where a sign-in of the user's by this method waits for its code.
+pub fn is_waiting(user_id: Uuid, authentication_method: &str) -> Statement {
+    Statement::new(
+        concat!("select id from auth.flow_state where ", latest!()),
+        [user_id.to_string().into(), authentication_method.into()],
+    )
+}
+
+/// Issues the code of that sign-in.
 pub fn issue_code(user_id: Uuid, authentication_method: &str) -> Statement {
     Statement::new(
-        "update auth.flow_state set auth_code_issued_at = now(), updated_at = now() \
-         where id = (select id from auth.flow_state where user_id = $1::uuid \
-         and authentication_method = $2 order by created_at desc, id desc limit 1) \
-         and auth_code is not null returning auth_code",
+        concat!(
+            "update auth.flow_state set auth_code_issued_at = now(), updated_at = now() where ",
+            latest!(),
+            " returning auth_code"
+        ),
         [user_id.to_string().into(), authentication_method.into()],
     )
 }

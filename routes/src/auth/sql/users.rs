@@ -10,7 +10,7 @@ use super::sessions::SESSION;
 use crate::{database::Statement, wire::Parameter};
 
 /// The user as JSON, for any `from auth.users u …`.
-const USER: &str = "\
+pub(super) const USER: &str = "\
 to_jsonb(u) || jsonb_build_object(\
 'identities', coalesce((select jsonb_agg(to_jsonb(i) order by i.created_at, i.id) \
 from auth.identities i where i.user_id = u.id), '[]'), \

@@ -1,6 +1,7 @@
 //! `POST /token`: a session for what proves who somebody is, by `grant_type`.
 
 mod password;
+mod pkce;
 mod refresh;
 
 use http::Response;
@@ -25,6 +26,7 @@ pub(super) async fn handle<W: World>(
         "password" => password::handle(context).await,
         "id_token" => external::id_token_grant(context).await,
         "refresh_token" => refresh::handle(context).await,
+        "pkce" => pkce::handle(context).await,
         _ => Err(AuthError::bad_request(
             ErrorCode::InvalidCredentials,
             "unsupported_grant_type",
