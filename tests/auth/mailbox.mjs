@@ -51,8 +51,8 @@ export async function gateway(t, settings = {}) {
     },
     /** The newest message to an address, which has to be of this kind. */
     async message(to, kind) {
-      const [message] = await this.messages(to);
-      assert.equal(message?.recipient, to);
+      const message = (await this.messages(to)).find(({ recipient }) => recipient === to);
+      assert.ok(message, `a message to ${to}`);
       assert.equal(message.kind, kind);
       return message;
     },
