@@ -153,7 +153,22 @@ fn words_of_the_project_come_first() {
         [http://y.test/confirm?token_hash=pkce_abc&next=http%3a%2f%2fy.test%2f%3fa%3db]
         Some("http://x.test/auth/v1/verify?token=pkce_abc&type=magiclink&redirect_to=http%3A%2F%2Fy.test%2F%3Fa%3Db") Some("012345")"#]],
     );
-    check(Letter::Invite, &settings, expect!["unclosed action"]);
+    check(
+        Letter::Invite,
+        &settings,
+        expect![[r#"
+        invite "A BC" <admin@email.com> ann+x@x.test
+        You've been invited
+        <h2>You've been invited</h2>
+
+        <p>You've been invited to create an account. Follow the link below to accept.</p>
+        <p><a href="http://x.test/auth/v1/verify?token=pkce_abc&amp;type=invite&amp;redirect_to=http%3A%2F%2Fy.test%2F%3Fa%3Db">Accept invitation</a></p>
+
+        You've been invited
+        You've been invited to create an account. Follow the link below to accept.
+        Accept invitation [http://x.test/auth/v1/verify?token=pkce_abc&type=invite&redirect_to=http%3A%2F%2Fy.test%2F%3Fa%3Db]
+        Some("http://x.test/auth/v1/verify?token=pkce_abc&type=invite&redirect_to=http%3A%2F%2Fy.test%2F%3Fa%3Db") Some("012345")"#]],
+    );
 }
 
 #[test]
