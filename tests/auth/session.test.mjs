@@ -63,6 +63,13 @@ test('what is wrong with a sign-up is said', async () => {
   assert.equal(weak.headers.get('x-sb-error-code'), 'weak_password');
 });
 
+test('of many who sign up with one address at once, one does', async () => {
+  const email = address();
+  const answers = await Promise.all([1, 2, 3, 4].map(() => server.raw('/signup', { body: { email, password } })));
+  assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 422, 422, 422]);
+  for (const answer of answers.filter(({ status }) => status === 422)) assert.match(answer.json.code, /^(email_exists|user_already_exists)$/);
+});
+
 test('the version of the request decides the shape of an error', async () => {
   const ask = (version) => server.raw('/token?grant_type=password', { body: { email: 'a@b.test', password: 'x' }, version });
   const current = await ask('2024-01-01');

@@ -331,14 +331,37 @@ impl From<DatabaseError> for AuthError {
             error.headers.insert(header::RETRY_AFTER, second);
             return error;
         }
+        // Somebody else took the name between the look and the write.
+        let taken = match error.constraint() {
+            Some("users_email_partial_key") => Some((
+                ErrorCode::EmailExists,
+                "A user with this email address has already been registered",
+            )),
+            Some("users_phone_key") => Some((
+                ErrorCode::PhoneExists,
+                "A user with this phone number has already been registered",
+            )),
+            Some(_) | None => None,
+        };
+        if let Some((code, message)) = taken {
+            return Self {
+                sqlstate: error.sqlstate().map(str::to_owned),
+                ..Self::unprocessable(code, message)
+            };
+        }
         match error {
             // A NUL in what the client sent: Postgres text has none.
             DatabaseError::Build(error) => Self::invalid(error.to_string()),
             DatabaseError::Answer(_) | DatabaseError::Refused(_) | DatabaseError::RolledBack => {
+                // Postgres's own words may quote what is kept; its code does not.
                 let sqlstate = error.sqlstate().map(str::to_owned);
+                let message = match &sqlstate {
+                    Some(sqlstate) => format!("Database error ({sqlstate})"),
+                    None => "Database error".to_owned(),
+                };
                 Self {
                     sqlstate,
-                    ..Self::internal(format!("Database error: {error}"))
+                    ..Self::internal(message)
                 }
             }
         }
