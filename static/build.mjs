@@ -16,7 +16,7 @@
 //   dist/index.html, sw.js, gateway.js   asked for again on every load
 //   dist/page-HASH.js, page-HASH.css, database-HASH.js, chunk-HASH.js
 //   dist/wasm/NAME-HASH.wasm          ours and PGlite's
-//   dist/assets/NAME-HASH.EXT         PGlite's data and extensions, fonts, pictures
+//   dist/assets/NAME-HASH.EXT         PGlite's data and extensions, fonts, pictures; an empty Postgres, made here once
 //   dist/node/NAME.mjs                the Node host; npm packages are not bundled into it
 //   dist/build.json                   { version, files: [{ path, bytes, brotli? }] }
 //
@@ -30,10 +30,12 @@
 //   GATEWAY_VERSION   hash of everything that is built; page and workers compare it
 //   GATEWAY_FILES     service worker only: what a page needs, with hashes, to be kept for offline
 //   DATABASE_WORKER   pages only: the database worker's file, relative to the script
+//   EMPTY_POSTGRES    where a database is opened: a data directory with nothing in it, relative to the script
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
+import { PGlite } from '@electric-sql/pglite';
 import * as esbuild from 'esbuild';
 import { glue } from './glue.mjs';
 
@@ -125,10 +127,32 @@ if (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).version =
 
 rmSync(next, { recursive: true, force: true });
 mkdirSync(next, { recursive: true });
+
+/**
+ * A data directory with nothing in it, as PGlite itself would make it: that takes it most of the time that a first opening
+ * takes. It is made once for each PGlite, because no two of them have the same bytes.
+ */
+async function emptyPostgres() {
+  const engine = new URL('.', import.meta.resolve('@electric-sql/pglite'));
+  const parts = ['pglite.wasm', 'initdb.wasm', 'pglite.data'].map((name) => readFileSync(new URL(name, engine)));
+  const known = path.join(root, 'node_modules/.cache/postgres', hash(...parts), 'postgres.tar.gz');
+  if (!existsSync(known)) {
+    const pglite = await PGlite.create();
+    const bytes = new Uint8Array(await (await pglite.dumpDataDir('gzip')).arrayBuffer());
+    await pglite.close();
+    mkdirSync(path.dirname(known), { recursive: true });
+    // Whole or not at all: a build may be interrupted.
+    writeFileSync(`${known}.${process.pid}`, bytes);
+    renameSync(`${known}.${process.pid}`, known);
+  }
+  return emit(known);
+}
+const empty = await emptyPostgres();
 const define = {
   GATEWAY_VERSION: text(id),
   GATEWAY_PATTERN: text(readFileSync(path.join(generated, 'pattern.txt'), 'utf8').trim()),
   'process.env.NODE_ENV': text(development ? 'development' : 'production'),
+  EMPTY_POSTGRES: text(`./${empty}`),
 };
 
 const worker = source('database/worker.ts');
@@ -137,6 +161,7 @@ const workers = await esbuild.build({
   platform: 'browser', external: nodeOnly, define, plugins: [glue(generated), assets({ base: './', script: 'import.meta.url' })],
 });
 define.DATABASE_WORKER = text(`./${outputOf(workers, worker)}`);
+define.EMPTY_POSTGRES = text(`../${empty}`);
 
 const page = source('page/main.tsx');
 const gateway = source('gateway.ts');

@@ -9,6 +9,9 @@ declare const GATEWAY_FILES: Record<string, string>;
 /** The database worker's file, relative to the script. Pages only. */
 declare const DATABASE_WORKER: string;
 
+/** A Postgres data directory with nothing in it, a compressed tar, relative to the script. Where a database is opened. */
+declare const EMPTY_POSTGRES: string;
+
 declare module '*.wasm' {
   /** The file's URL, relative to the script. */
   const url: string;

@@ -62,7 +62,7 @@ async function open(order: Open): Promise<void> {
 }
 
 async function openProject({ project, storage: wish }: Open): Promise<Opened> {
-  if (wish === 'memory') return { pglite: await openPostgres({ dataDir: 'memory://' }), storage: 'memory' };
+  if (wish === 'memory') return { pglite: await openPostgres({ dataDir: 'memory://' }, await emptyPostgres()), storage: 'memory' };
   // The worker before may not be quite dead, and its files not free.
   await hold(`gateway:files:${project}`);
   const choice = await choose(project);
@@ -73,9 +73,10 @@ async function openProject({ project, storage: wish }: Open): Promise<Opened> {
     if (choice.opened && !exists) throw new Error('Its files are gone: the browser, or somebody, removed them.');
     if (!choice.opened && exists) await (storage === 'opfs' ? opfsRemove(project) : indexedDbRemove(project));
     if (choice.opened && storage === 'indexeddb') await checkIndexedDb(project);
+    const empty = choice.opened ? undefined : await emptyPostgres();
     const opened = storage === 'opfs'
-      ? await openPostgres({ fs: await opfsFiles(project, choice.opened) })
-      : await openPostgres({ dataDir: `idb://${indexedDbName(project)}` });
+      ? await openPostgres({ fs: await opfsFiles(project, choice.opened) }, empty)
+      : await openPostgres({ dataDir: `idb://${indexedDbName(project)}` }, empty);
     if (!choice.opened) {
       await opened.syncToFs();
       await writeChoice(project, { storage, opened: true });
@@ -88,6 +89,20 @@ async function openProject({ project, storage: wish }: Open): Promise<Opened> {
         'Its data is not replaced by a new database: remove this site\'s data in the browser to begin anew.',
       { cause: error },
     );
+  }
+}
+
+/** What a new database begins as; nothing where it cannot be had now, as without a network: Postgres then makes its own. */
+async function emptyPostgres(): Promise<Blob | undefined> {
+  try {
+    const response = await fetch(new URL(EMPTY_POSTGRES, import.meta.url));
+    if (!response.ok) return undefined;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    // Some hosts say that such a file is encoded, and it arrives unpacked.
+    const packed = bytes[0] === 0x1f && bytes[1] === 0x8b;
+    return new Blob([bytes], { type: packed ? 'application/x-gzip' : 'application/x-tar' });
+  } catch {
+    return undefined;
   }
 }
 

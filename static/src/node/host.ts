@@ -129,7 +129,8 @@ interface Open {
 async function open({ pglite, dataDir }: HostOptions): Promise<Open> {
   if (pglite) return { pglite, storage: 'memory', release: async () => undefined };
   if (dataDir !== undefined) return { ...(await openDirectory(dataDir)), storage: 'directory' };
-  const memory = await openPostgres({ dataDir: 'memory://' });
+  const empty = new Blob([readFileSync(new URL(EMPTY_POSTGRES, import.meta.url))], { type: 'application/x-gzip' });
+  const memory = await openPostgres({ dataDir: 'memory://' }, empty);
   return { pglite: memory, storage: 'memory', release: () => memory.close() };
 }
 
