@@ -15,11 +15,17 @@ use crate::{
 const CALL: &str = "pgrst_call";
 
 pub(super) fn statement(writer: &mut Writer, plan: &CallPlan) {
-    let scalar = plan.routine.returns_scalar();
     writer.raw("SELECT ");
-    if scalar {
-        writer.raw("pgrst_call.pgrst_scalar");
-    } else if plan.returning.is_empty() {
+    if plan.routine.returns_scalar() {
+        called(writer, plan);
+        writer.raw(" AS pgrst_scalar");
+        if let Some(payload) = payload(plan) {
+            writer.raw(" FROM ");
+            payload(writer);
+        }
+        return;
+    }
+    if plan.returning.is_empty() {
         writer.raw("*");
     } else {
         let rows = QualifiedName::new("", CALL);
@@ -28,28 +34,37 @@ pub(super) fn statement(writer: &mut Writer, plan: &CallPlan) {
         });
     }
     writer.raw(" FROM ");
-    if let Arguments::Json {
+    if let Some(payload) = payload(plan) {
+        payload(writer);
+        writer.raw(", LATERAL ");
+    }
+    called(writer, plan);
+    writer.raw(" ").raw(CALL);
+}
+
+/// What writes the rows of a JSON body that arguments are read from.
+fn payload(plan: &CallPlan) -> Option<impl Fn(&mut Writer)> {
+    let Arguments::Json {
         parameters,
         body,
         is_array,
     } = &plan.arguments
-    {
+    else {
+        return None;
+    };
+    Some(move |writer: &mut Writer| {
         let columns = parameters
             .iter()
             .map(|parameter| (parameter.name.as_str(), parameter.type_max_length.as_str()));
         payload::arguments(writer, body, *is_array, columns);
-        writer.raw(", LATERAL ");
-    }
-    if scalar {
-        writer.raw("(SELECT ");
-    }
+    })
+}
+
+/// `name(argument, …)`
+fn called(writer: &mut Writer, plan: &CallPlan) {
     writer.name(&plan.routine.name).raw("(");
     arguments(writer, &plan.arguments);
     writer.raw(")");
-    if scalar {
-        writer.raw(" pgrst_scalar)");
-    }
-    writer.raw(" ").raw(CALL);
 }
 
 fn arguments(writer: &mut Writer, arguments: &Arguments) {

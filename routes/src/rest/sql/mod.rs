@@ -163,9 +163,14 @@ fn mutation(plan: &MutatePlan) -> Statement {
 
 fn call(plan: &CallPlan) -> Statement {
     let mut main = explained(&plan.rendition);
-    main.raw("WITH ").raw(RETURNED).raw(" AS (");
-    call::statement(&mut main, plan);
-    main.raw(") SELECT ");
+    // Its rows are looked at twice: the function must not be called twice.
+    let needs_rows_twice = plan.count.is_some() || plan.rendition.renderer == Renderer::Csv;
+    if needs_rows_twice {
+        main.raw("WITH ").raw(RETURNED).raw(" AS (");
+        call::statement(&mut main, plan);
+        main.raw(") ");
+    }
+    main.raw("SELECT ");
     if plan.count.is_some() {
         main.raw("(SELECT pg_catalog.count(*)");
         select::count_source(&mut main, &plan.tree);
@@ -184,7 +189,15 @@ fn call(plan: &CallPlan) -> Statement {
     main.raw(", null AS inserted, ");
     body::rendered(&mut main, &plan.rendition.renderer, Some(&plan.routine));
     main.raw(" AS body FROM (");
-    select::node(&mut main, &plan.tree);
+    if needs_rows_twice {
+        select::node(&mut main, &plan.tree);
+    } else {
+        select::node_from(&mut main, &plan.tree, |writer| {
+            writer.raw(" FROM (");
+            call::statement(writer, plan);
+            writer.raw(") AS ").identifier(&plan.tree.rows().name);
+        });
+    }
     main.raw(") ").raw(ROWS);
     main.finish()
 }

@@ -19,10 +19,15 @@ use crate::{
 
 /// `SELECT … FROM …` of a node with everything below it.
 pub(super) fn node(writer: &mut Writer, node: &ReadNode) {
+    node_from(writer, node, |writer| source(writer, node));
+}
+
+/// As [`node`], of rows that `from` writes where their source would stand.
+pub(super) fn node_from(writer: &mut Writer, node: &ReadNode, from: impl FnOnce(&mut Writer)) {
     let rows = node.rows();
     writer.raw("SELECT ");
     let grouping = columns(writer, node, &rows);
-    source(writer, node);
+    from(writer);
     for child in &node.children {
         if let Some(embed) = &child.embed {
             lateral(writer, child, embed);

@@ -7,6 +7,9 @@ use crate::{
     rest::fixture::{config, plan, sql_of, sql_with},
 };
 
+mod conditions;
+mod forms;
+
 fn check(request: &str, expected: Expect) {
     expected.assert_eq(&sql_of(request));
 }
@@ -285,27 +288,29 @@ fn calls() {
     check(
         "GET /rpc/add?a=1&b=2&c=3",
         expect![[r#"
-        WITH pgrst_source AS (SELECT pgrst_call.pgrst_scalar
-        FROM (SELECT "api"."add"("a" := $1::integer, "b" := $2::integer, "c" := $3::integer) pgrst_scalar) pgrst_call) SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
-        FROM (SELECT "add".* FROM pgrst_source AS "add") _postgrest_t
-        $1 = 1
-        $2 = 2
-        $3 = 3
-    "#]],
+            SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
+            FROM (SELECT "add".*
+            FROM (SELECT "api"."add"("a" := $1::integer, "b" := $2::integer, "c" := $3::integer) AS pgrst_scalar) AS "add") _postgrest_t
+            $1 = 1
+            $2 = 2
+            $3 = 3
+        "#]],
     );
     check(
         "POST /rpc/add\n\n{\"a\": 1, \"b\": 2, \"c\": 3}",
         expect![[r#"
-            WITH pgrst_source AS (SELECT pgrst_call.pgrst_scalar FROM json_to_record($1) AS pgrst_body("a" integer, "b" integer, "c" integer), LATERAL (SELECT "api"."add"("a" := "pgrst_body"."a", "b" := "pgrst_body"."b", "c" := "pgrst_body"."c") pgrst_scalar) pgrst_call) SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
-            FROM (SELECT "add".* FROM pgrst_source AS "add") _postgrest_t
+            SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
+            FROM (SELECT "add".*
+            FROM (SELECT "api"."add"("a" := "pgrst_body"."a", "b" := "pgrst_body"."b", "c" := "pgrst_body"."c") AS pgrst_scalar FROM json_to_record($1) AS pgrst_body("a" integer, "b" integer, "c" integer)) AS "add") _postgrest_t
             $1 = {"a": 1, "b": 2, "c": 3}
         "#]],
     );
     check(
         "GET /rpc/projects_of?client=1&select=id,clients(name)&id=gt.1&order=name",
         expect![[r#"
-            WITH pgrst_source AS (SELECT "pgrst_call"."client_id", "pgrst_call"."id", "pgrst_call"."name" FROM "api"."projects_of"("client" := $1::integer) pgrst_call) SELECT null::bigint AS total, pg_catalog.count(*) AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t), '[]') AS body
-            FROM (SELECT "projects"."id", row_to_json("projects_clients_1".*)::jsonb AS "clients" FROM pgrst_source AS "projects"
+            SELECT null::bigint AS total, pg_catalog.count(*) AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t), '[]') AS body
+            FROM (SELECT "projects"."id", row_to_json("projects_clients_1".*)::jsonb AS "clients"
+            FROM (SELECT "pgrst_call"."client_id", "pgrst_call"."id", "pgrst_call"."name" FROM "api"."projects_of"("client" := $1::integer) pgrst_call) AS "projects"
             LEFT JOIN LATERAL (SELECT "clients_1"."name" FROM "api"."clients" AS "clients_1"
             WHERE "clients_1"."id" = "projects"."client_id") AS "projects_clients_1" ON TRUE
             WHERE "projects"."id" > $2 ORDER BY "projects"."name") _postgrest_t
@@ -316,27 +321,27 @@ fn calls() {
     check(
         "POST /rpc/echo\n\n{\"any\": [1, 2]}",
         expect![[r#"
-        WITH pgrst_source AS (SELECT pgrst_call.pgrst_scalar
-        FROM (SELECT "api"."echo"($1::json) pgrst_scalar) pgrst_call) SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
-        FROM (SELECT "echo".* FROM pgrst_source AS "echo") _postgrest_t
-        $1 = {"any": [1, 2]}
-    "#]],
+            SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
+            FROM (SELECT "echo".*
+            FROM (SELECT "api"."echo"($1::json) AS pgrst_scalar) AS "echo") _postgrest_t
+            $1 = {"any": [1, 2]}
+        "#]],
     );
     check(
         "GET /rpc/noise?words=a&words=b",
         expect![[r#"
-            WITH pgrst_source AS (SELECT pgrst_call.pgrst_scalar
-            FROM (SELECT "api"."noise"(VARIADIC "words" := $1::text[]::text[]) pgrst_scalar) pgrst_call) SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
-            FROM (SELECT "noise".* FROM pgrst_source AS "noise") _postgrest_t
+            SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
+            FROM (SELECT "noise".*
+            FROM (SELECT "api"."noise"(VARIADIC "words" := $1::text[]::text[]) AS pgrst_scalar) AS "noise") _postgrest_t
             $1 = {"a","b"}
         "#]],
     );
     check(
         "POST /rpc/quiet",
         expect![[r#"
-            WITH pgrst_source AS (SELECT pgrst_call.pgrst_scalar
-            FROM (SELECT "api"."quiet"() pgrst_scalar) pgrst_call) SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
-            FROM (SELECT "quiet".* FROM pgrst_source AS "quiet") _postgrest_t
+            SELECT null::bigint AS total, 1 AS page, null AS location, {response settings}, null AS inserted, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body
+            FROM (SELECT "quiet".*
+            FROM (SELECT "api"."quiet"() AS pgrst_scalar) AS "quiet") _postgrest_t
         "#]],
     );
 }
