@@ -105,11 +105,9 @@ impl Fields<'_> {
     pub(crate) fn filtered(&self, filter: &Filter) -> ResolvedField {
         let mut field = self.plain(filter.field.clone());
         if let Operation::FullText { language, .. } = &filter.operation {
-            let is_tsvector = self
-                .table
-                .and_then(|table| table.column(&field.name))
-                .is_some_and(|column| column.data_type == "tsvector");
-            if !is_tsvector {
+            // What is not known, as a computed column, is taken for the `tsvector` that it may be.
+            let column = self.table.and_then(|table| table.column(&field.name));
+            if column.is_some_and(|column| column.data_type != "tsvector") {
                 field.to_tsvector = Some(language.clone());
             }
         }
