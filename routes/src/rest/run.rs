@@ -233,7 +233,9 @@ async fn collected(
         .map_err(RunError::Database)?
         .into_iter()
         .skip(main);
-    let result = results.next().unwrap_or_default();
+    // A statement that was dropped without a word must not pass for one that gave nothing.
+    let result = results.next().filter(|result| result.columns.is_some());
+    let result = result.ok_or(AnswerError::Truncated)?;
     let estimate = results.next().and_then(|estimate| {
         let plan = estimate.rows.first()?.text(0)?;
         planned_rows(plan)
@@ -291,7 +293,7 @@ async fn streamed(mut messages: Messages, main: usize) -> Result<Outcome, RunErr
     match failure {
         Some(error) => Err(RunError::Database(error)),
         None => Ok(Outcome {
-            row: Some(row.unwrap_or_default()),
+            row: Some(row.ok_or(AnswerError::Truncated)?),
             estimate: None,
             body: body.freeze().into(),
         }),

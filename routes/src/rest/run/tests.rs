@@ -162,6 +162,26 @@ fn an_error_after_small_rows_is_the_answer() {
     assert_eq!(result.unwrap_err(), "23505");
 }
 
+/// Postgres that ran out of its stack may go on as if the statement had never been there.
+#[test]
+fn a_statement_that_was_dropped_is_no_answer() {
+    let empty = message(b'I', &[]);
+    for end in [End::Commit, End::Rollback] {
+        let before = if end == End::Commit { 1 } else { 2 };
+        let begun = complete().repeat(before);
+        for said in [begun.clone(), [begun.clone(), empty.clone()].concat()] {
+            let (_, result) = outcome(end, &[[said, ready(b'I')].concat()], true);
+            assert_eq!(result.unwrap_err(), "PGRSTX00");
+        }
+    }
+    let held = [complete(), complete(), empty, ready(b'T')].concat();
+    let ended = [complete(), ready(b'I')].concat();
+    let (told, result) = outcome(End::Verdict, &[held, ended], true);
+    assert_eq!(result.unwrap_err(), "PGRSTX00");
+    let asked = told.asked.borrow();
+    assert_eq!(listed(&asked.last().unwrap().messages), "simple ROLLBACK");
+}
+
 #[test]
 fn the_verdict_ends_the_transaction() {
     let begun = [complete(), complete()].concat();
