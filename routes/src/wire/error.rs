@@ -37,6 +37,9 @@ pub struct PgError {
 }
 
 impl PgError {
+    /// Postgres in WASM may run out of JavaScript's stack before its own limit: it is made to roll
+    /// back then, and has only an odd text for why (`static/src/database/stack.ts`). Here that gets
+    /// the words which Postgres has for it.
     pub(super) fn parse(mut fields: ErrorFields<'_>) -> io::Result<Self> {
         let mut error = Self::default();
         let mut localized_severity = String::new();
@@ -67,6 +70,10 @@ impl PgError {
         }
         if error.severity.is_empty() {
             error.severity = localized_severity;
+        }
+        if error.sqlstate == "XX000" && error.message == "errstart was not called" {
+            error.sqlstate = "54001".to_owned();
+            error.message = "stack depth limit exceeded".to_owned();
         }
         Ok(error)
     }

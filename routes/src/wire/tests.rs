@@ -379,3 +379,20 @@ fn statements_are_told_apart() {
         assert_eq!(cut, Err(AnswerError::Truncated));
     });
 }
+
+/// What Postgres says of a stack that ended before its own limit (`static/src/database/stack.ts`).
+#[test]
+fn an_error_that_nobody_reported_is_the_end_of_the_stack() {
+    let said = message(
+        b'E',
+        b"SERROR\0VERROR\0CXX000\0Merrstart was not called\0\0",
+    );
+    let read = read(Reader::new(), [&said[..]]).unwrap();
+    let [Message::Error(error)] = read.as_slice() else {
+        panic!("{read:?}");
+    };
+    assert_eq!(
+        (error.sqlstate.as_str(), error.message.as_str()),
+        ("54001", "stack depth limit exceeded")
+    );
+}

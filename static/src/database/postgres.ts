@@ -2,6 +2,7 @@
 import { PGlite, type PGliteOptions } from '@electric-sql/pglite';
 import { pgcrypto } from '@electric-sql/pglite/contrib/pgcrypto';
 import { uuid_ossp } from '@electric-sql/pglite/contrib/uuid_ossp';
+import { failOnDeepStatements } from './stack.ts';
 import { text } from './text.ts';
 
 const searchPath = '"$user", public, extensions';
@@ -57,6 +58,7 @@ const changes = [
  * Emscripten's file system: where none of its changing calls was made, there is nothing to make durable.
  */
 export function session(pglite: PGlite): Postgres {
+  failOnDeepStatements(pglite);
   const files = pglite.Module.FS as unknown as FileSystem;
   // What opening wrote is not known to be durable.
   let changed = true;

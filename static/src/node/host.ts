@@ -9,6 +9,7 @@ import { instantiate as instantiateDatabase, type Database, type Options, type S
 import databaseWasm from '../../generated/database/database_bg.wasm';
 import gatewayWasm from '../../generated/gateway/gateway_bg.wasm';
 import { openPostgres } from '../database/postgres.ts';
+import { failOnDeepStatements } from '../database/stack.ts';
 import { Supervised } from '../wasm/instance.ts';
 import { openDirectory } from './directory.ts';
 import { directoryStore, memoryStore } from './files.ts';
@@ -136,6 +137,7 @@ async function open({ pglite, dataDir }: HostOptions): Promise<Open> {
 
 /** The same queue as in the browser's database worker, before a session of this process. */
 function serve(pglite: PGlite, options: Options): Database {
+  failOnDeepStatements(pglite);
   // A statement holds the whole process up. After a long one the queue pauses, as if to make it durable, and hears what came
   // meanwhile: a client that left takes its request out. Nothing else is to be done: the operating system has the files.
   let long = false;
