@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::MAX_DEPTH;
 use crate::ApiError;
 
 /// Why a body was refused. Every one is a 400 with `PGRST102`.
@@ -9,6 +10,8 @@ use crate::ApiError;
 pub enum PayloadError {
     /// No JSON, or nothing at all where a relation is written.
     InvalidJson,
+    /// JSON that nests deeper than [`MAX_DEPTH`].
+    Depth,
     /// An array with something else than objects of the same keys.
     Keys,
     /// CSV whose records differ in length.
@@ -25,6 +28,7 @@ impl PayloadError {
     fn message(self) -> String {
         match self {
             Self::InvalidJson => "Empty or invalid json".to_owned(),
+            Self::Depth => format!("The json nests deeper than {MAX_DEPTH} levels"),
             Self::Keys => "All object keys must match".to_owned(),
             Self::Fields => "All lines must have same number of fields".to_owned(),
             Self::InvalidCsv { reason, rest } => format!("parse error ({reason}) at {rest:?}"),

@@ -36,6 +36,27 @@ pub(super) fn read(text: Bytes) -> Result<Payload, PayloadError> {
     }
 }
 
+/// Whether arrays and objects nest deeper than `levels`, in a text or in a string in it: a function
+/// may read that as JSON again.
+pub(in crate::rest) fn is_deeper(text: &[u8], levels: usize) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    let mut outside = 0;
+    for byte in text {
+        match byte {
+            b'"' if in_text && !escaped => (in_text, depth) = (false, outside),
+            b'"' if !in_text => (in_text, outside, depth) = (true, depth, 0),
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        escaped = in_text && *byte == b'\\' && !escaped;
+        if depth > levels {
+            return true;
+        }
+    }
+    false
+}
+
 /// An object of strings; the last of several values for one name counts.
 pub(super) fn from_form(pairs: Vec<(String, String)>) -> Result<Payload, PayloadError> {
     let mut object = serde_json::Map::new();

@@ -7,8 +7,13 @@ mod json;
 use bytes::Bytes;
 
 pub use error::PayloadError;
+pub(super) use json::is_deeper;
 
 use super::{media::MediaType, query};
+
+/// How deep arrays and objects may nest in a value of a request: every level takes stack of whoever
+/// reads it, and Postgres in WASM does not survive its end.
+pub const MAX_DEPTH: usize = 1_000;
 
 /// A body that became JSON, or stays as it is for a function with one unnamed parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +46,7 @@ impl Payload {
         columns: Option<&[String]>,
     ) -> Result<Self, PayloadError> {
         match (content_type, is_call) {
+            _ if is_deeper(&body, MAX_DEPTH) => Err(PayloadError::Depth),
             (MediaType::Json, _) => match columns {
                 Some(columns) => Ok(Self::json_with_columns(body, columns)),
                 None if is_call && body.is_empty() => json::read(Bytes::from_static(b"{}")),
@@ -140,7 +146,7 @@ mod tests {
 
     #[test]
     fn json_is_refused() {
-        let json = |body, expected| check("application/json", body, expected);
+        let json = |body: &str, expected| check("application/json", body, expected);
         let mismatch = || expect!["PGRST102 All object keys must match"];
         let invalid = || expect!["PGRST102 Empty or invalid json"];
         json(r#"[{"a":1},{"b":2}]"#, mismatch());
@@ -152,6 +158,20 @@ mod tests {
         json("", invalid());
         json("[{\"a\":1},", invalid());
         json("{} {}", invalid());
+        let deep = |levels: usize| {
+            let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
+            format!(r#"{{"a[[": {open}"[{{\"{{[[[["{close}}}"#)
+        };
+        json(
+            &deep(MAX_DEPTH + 1),
+            expect!["PGRST102 The json nests deeper than 1000 levels"],
+        );
+        json(
+            &format!(r#"{{"a": "\\"{}"}}"#, "[".repeat(MAX_DEPTH + 1)),
+            expect!["PGRST102 The json nests deeper than 1000 levels"],
+        );
+        let at_most = Payload::parse(deep(MAX_DEPTH).into(), &MediaType::Json, false, None);
+        assert!(at_most.is_ok());
         check_for("application/json", "", true, expect!["object of []: {}"]);
     }
 

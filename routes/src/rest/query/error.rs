@@ -2,9 +2,12 @@
 
 use http::StatusCode;
 
-use crate::ApiError;
+use crate::{ApiError, rest::payload::MAX_DEPTH};
 
-use super::{failure::Failure, parse::MAX_LENGTH};
+use super::{
+    failure::Failure,
+    parse::{MAX_EMBEDS, MAX_LENGTH},
+};
 
 /// Why a query string was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,10 @@ pub enum QueryError {
     Nul,
     /// More than [`MAX_LENGTH`] bytes.
     TooLong,
+    /// More than [`MAX_EMBEDS`] embeds.
+    TooManyEmbeds,
+    /// A value that nests deeper than [`MAX_DEPTH`], which Postgres might read as JSON.
+    Depth,
 }
 
 impl QueryError {
@@ -35,14 +42,18 @@ impl QueryError {
 
     const fn status(&self) -> StatusCode {
         match self {
-            Self::Syntax { .. } | Self::Encoding | Self::Nul => StatusCode::BAD_REQUEST,
+            Self::Syntax { .. }
+            | Self::Encoding
+            | Self::Nul
+            | Self::TooManyEmbeds
+            | Self::Depth => StatusCode::BAD_REQUEST,
             Self::TooLong => StatusCode::URI_TOO_LONG,
         }
     }
 
     const fn code(&self) -> &'static str {
         match self {
-            Self::Syntax { .. } | Self::TooLong => "PGRST100",
+            Self::Syntax { .. } | Self::TooLong | Self::TooManyEmbeds | Self::Depth => "PGRST100",
             Self::Encoding | Self::Nul => "22021",
         }
     }
@@ -52,6 +63,10 @@ impl QueryError {
             Self::Syntax { message, .. } => message.clone(),
             Self::Encoding => "invalid byte sequence for encoding \"UTF8\"".to_owned(),
             Self::Nul => "invalid byte sequence for encoding \"UTF8\": 0x00".to_owned(),
+            Self::Depth => format!("A value nests deeper than {MAX_DEPTH} levels"),
+            Self::TooManyEmbeds => {
+                format!("The select parameter has more than {MAX_EMBEDS} embedded resources")
+            }
             Self::TooLong => format!("The query string is longer than {MAX_LENGTH} bytes"),
         }
     }
@@ -59,7 +74,7 @@ impl QueryError {
     fn details(&self) -> Option<&str> {
         match self {
             Self::Syntax { details, .. } => Some(details),
-            Self::Encoding | Self::Nul | Self::TooLong => None,
+            Self::Encoding | Self::Nul | Self::TooLong | Self::TooManyEmbeds | Self::Depth => None,
         }
     }
 }

@@ -16,7 +16,7 @@ mod tests;
 
 pub use error::QueryError;
 pub(super) use pairs::decode as form_pairs;
-pub use parse::MAX_LENGTH;
+pub use parse::{MAX_EMBEDS, MAX_LENGTH};
 
 /// The parsed query string.
 #[derive(Debug, Clone, Default, PartialEq)]

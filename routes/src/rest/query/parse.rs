@@ -7,9 +7,15 @@ use super::{
     filter, name, order, pairs, select,
 };
 
+use crate::rest::payload::{MAX_DEPTH, is_deeper};
+
 /// The longest query string that is parsed, in bytes. Browsers send up to 2 MB; lists of a few
 /// thousand UUIDs fit.
 pub const MAX_LENGTH: usize = 1024 * 1024;
+
+/// How many embeds one request may have. Each is a join, and the memory to plan them grows with
+/// their square.
+pub const MAX_EMBEDS: usize = 128;
 
 /// Parameters that are never a column.
 const RESERVED: [&str; 3] = ["select", "columns", "on_conflict"];
@@ -24,6 +30,13 @@ impl Query {
             return Err(QueryError::TooLong);
         }
         let pairs = pairs::decode(raw)?;
+        let deep = |value: &String| is_deeper(value.as_bytes(), MAX_DEPTH);
+        if pairs
+            .iter()
+            .any(|(_, value)| value.as_ref().is_some_and(deep))
+        {
+            return Err(QueryError::Depth);
+        }
         let first = |wanted: &str| {
             let (_, value) = pairs.iter().find(|(key, _)| key == wanted)?;
             value.as_deref()
@@ -49,6 +62,9 @@ impl Query {
             || Ok(vec![SelectItem::Field(SelectField::star())]),
             |text| whole("select parameter", text, select::items),
         )?;
+        if embeds(&select) > MAX_EMBEDS {
+            return Err(QueryError::TooManyEmbeds);
+        }
         let mut filters = Vec::new();
         let mut parameters = Vec::new();
         for (key, value) in given().filter(|(key, _)| is_filter(key)) {
@@ -80,6 +96,14 @@ impl Query {
             canonical: pairs::canonical(raw),
         })
     }
+}
+
+fn embeds(items: &[SelectItem]) -> usize {
+    let of = |item: &SelectItem| match item {
+        SelectItem::Field(_) => 0,
+        SelectItem::Relation(embed) | SelectItem::Spread(embed) => 1 + embeds(&embed.children),
+    };
+    items.iter().map(of).sum()
 }
 
 /// What stands behind the last dot.

@@ -198,6 +198,16 @@ fn errors_of_trees() {
 }
 
 #[test]
+fn embeds_are_counted_at_every_level() {
+    let select = |embeds: usize| {
+        let each = vec!["a(b(id),...c(id))"; embeds / 3].join(",");
+        format!("select={each},{}", vec!["d(id)"; embeds % 3 + 1].join(","))
+    };
+    assert!(Query::parse(&select(MAX_EMBEDS - 1), false).is_ok());
+    check(&select(MAX_EMBEDS), expect!["TooManyEmbeds"]);
+}
+
+#[test]
 fn answers_of_the_corpus() {
     check(
         "or=()",
