@@ -24,6 +24,9 @@ pub use verdict::{VerdictError, judge, needs_verdict};
 const CONTENT_PROFILE: HeaderName = HeaderName::from_static("content-profile");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
+/// In bytes.
+const LONGEST_LOCATION: usize = 8 * 1024;
+
 /// A response before the settings of the database may change it.
 struct Draft {
     status: StatusCode,
@@ -105,7 +108,10 @@ fn read(
         location.push('?');
         location.push_str(&request.query.canonical);
     }
-    put(&mut headers, header::CONTENT_LOCATION, &location);
+    // Clients give up on headers of 16 KB (undici, and with it Node); the answer is what they want.
+    if location.len() <= LONGEST_LOCATION {
+        put(&mut headers, header::CONTENT_LOCATION, &location);
+    }
     typed(&mut headers, request, &content_type);
     let honoured = Preferences {
         resolution: None,
