@@ -33,12 +33,13 @@ export async function readFacts(database, schema) {
   };
 }
 
-/** What Postgres itself writes into statements: types and defaults, on the session's search path and on none. */
+/** What Postgres itself writes into statements: types, defaults and the sequences of identity columns, on the session's search path and on none. */
 export async function catalogTexts(database) {
   const read = (session) => session.query(`
     SELECT format_type(atttypid, atttypmod) AS text FROM pg_attribute
     UNION SELECT format_type(oid, NULL) FROM pg_type
-    UNION SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef`);
+    UNION SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
+    UNION SELECT quote_literal(oid::regclass) FROM pg_class WHERE relkind = 'S'`);
   const { rows: found } = await read(database);
   const { rows: qualified } = await database.transaction(async (transaction) => {
     await transaction.query(`SET LOCAL search_path = ''`);

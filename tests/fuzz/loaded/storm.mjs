@@ -32,7 +32,7 @@ function vocabulary(texts) {
     const files = writer.endsWith('.rs') ? [''] : readdirSync(writer, { recursive: true, encoding: 'utf8' });
     for (const file of files.map((name) => path.join(writer, name))) {
       if (file.endsWith('.sql')) known.add(readFileSync(file, 'utf8'));
-      if (!file.endsWith('.rs') || file.endsWith('tests.rs')) continue;
+      if (!file.endsWith('.rs') || /tests(\.rs|\/)/.test(file)) continue;
       for (const text of literals(readFileSync(file, 'utf8').split('#[cfg(test)]\nmod tests {')[0])) known.add(text);
     }
   }
