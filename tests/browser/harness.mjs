@@ -61,6 +61,8 @@ export async function serveDist({ isolation = true, port = 0, root = dist, befor
     outgoing.writeHead(200, { 'content-type': types[path.extname(file)] ?? 'application/octet-stream' }).end(Buffer.concat([Buffer.from(before?.(pathname) ?? ''), readFileSync(file)]));
   });
   await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
+  // A test that fails before it closes the server would keep its process for ever.
+  server.unref();
   return {
     url: `http://localhost:${server.address().port}`,
     port: server.address().port,

@@ -1,4 +1,4 @@
-// supabase-js from npm, unmodified, in the page, through the service worker.
+// supabase-js and postgrest-js from npm, unmodified, in the page, through the service worker.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -15,10 +15,10 @@ before(async () => {
   await gateway.sql(readFileSync(path.join(here, '../supabase-js/schema.sql'), 'utf8'));
   const bundle = await build({
     stdin: {
-      contents: `import { createClient } from '@supabase/supabase-js'; import { cases } from '../supabase-js/exercise.mjs';
-        const options = { auth: { persistSession: false, autoRefreshToken: false } };
+      contents: `import { PostgrestClient } from '@supabase/postgrest-js'; import { createClient } from '@supabase/supabase-js';
+        import { cases, clients } from '../supabase-js/exercise.mjs';
         window.createClient = createClient;
-        window.runCase = (name, keys) => cases[name]({ anon: createClient(location.origin, keys.publishable, options), service: createClient(location.origin, keys.secret, options) });`,
+        window.runCase = (name, keys) => cases[name](clients({ createClient, PostgrestClient, url: location.origin, keys }));`,
       resolveDir: here,
     },
     bundle: true, write: false, format: 'iife', platform: 'browser',
