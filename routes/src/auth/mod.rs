@@ -19,6 +19,7 @@ pub mod keys;
 pub mod limits;
 mod logout;
 pub mod mail;
+pub mod oauth_server;
 pub mod one_time;
 mod otp;
 pub mod passkeys;
@@ -38,6 +39,7 @@ pub mod totp;
 pub mod user;
 mod user_account;
 mod verify;
+mod web3;
 pub mod webauthn;
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -106,6 +108,8 @@ fn url(world: &impl World, settings: &Settings, uri: &http::Uri, path: &str) -> 
 
 async fn answer<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, AuthError> {
     let method = context.method();
+    // Where the project is no provider, its paths are not there.
+    let provides = context.settings.oauth_server_enabled;
     match (context.route.endpoint, method.as_str()) {
         (Endpoint::Health, "GET") => Ok(info::health()),
         (Endpoint::Settings, "GET") => Ok(info::settings(context)),
@@ -140,6 +144,17 @@ async fn answer<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, Au
         (Endpoint::Callback, "GET" | "POST") => external::callback(context).await,
         (Endpoint::LinkIdentity, "GET") => external::link(context).await,
         (Endpoint::UserIdentity, "DELETE") => external::unlink(context).await,
+        (Endpoint::AdminOAuthClients, "GET") if provides => oauth_server::list(context).await,
+        (Endpoint::AdminOAuthClients, "POST") if provides => oauth_server::register(context).await,
+        (Endpoint::AdminOAuthClient, "GET") if provides => oauth_server::get(context).await,
+        (Endpoint::AdminOAuthClient, "PUT") if provides => oauth_server::update(context).await,
+        (Endpoint::AdminOAuthClient, "DELETE") if provides => oauth_server::delete(context).await,
+        (Endpoint::AdminOAuthClientSecret, "POST") if provides => {
+            oauth_server::regenerate_secret(context).await
+        }
+        (Endpoint::OAuthRegister, "POST") if provides => {
+            oauth_server::register_dynamically(context).await
+        }
         (Endpoint::Sso | Endpoint::SamlAcs, "POST") | (Endpoint::SamlMetadata, "GET") => {
             Err(sso::disabled())
         }

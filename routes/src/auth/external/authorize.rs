@@ -54,15 +54,7 @@ pub(super) async fn address<W: World>(
         &context.query("code_challenge_method"),
     )
     .map_err(|error| AuthError::invalid(error.message()))?;
-    let site = context.site_url();
-    let list = redirect::AllowList {
-        site: &site,
-        patterns: &context.settings.additional_redirect_urls,
-    };
-    let wished = context.query("redirect_to");
-    let referrer = list
-        .choose([wished.as_str(), context.header("referer")])
-        .to_owned();
+    let referrer = context.referrer();
     let (target, mut parameters) = provider
         .authorization(context, &context.query("scopes"))
         .await

@@ -14,6 +14,7 @@ mod oidc;
 mod profile;
 mod provider;
 
+pub(super) use account::settle;
 pub use authorize::authorize;
 pub use callback::callback;
 pub(super) use id_token::grant as id_token_grant;

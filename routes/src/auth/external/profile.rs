@@ -64,7 +64,7 @@ impl Profile {
     }
 
     /// What has no name of its own.
-    fn set_custom(&mut self, name: &str, value: Value) {
+    pub(in crate::auth) fn set_custom(&mut self, name: &str, value: Value) {
         let custom = self
             .data
             .entry("custom_claims")

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod external;
 pub mod factors;
 pub mod flow_states;
+pub mod oauth_clients;
 pub mod one_time;
 pub mod passkeys;
 pub mod sessions;

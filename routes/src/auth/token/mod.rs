@@ -11,6 +11,7 @@ use super::{
     error::{AuthError, ErrorCode},
     external,
     limits::Limit,
+    web3,
 };
 use crate::{Body, World};
 
@@ -27,6 +28,7 @@ pub(super) async fn handle<W: World>(
         "id_token" => external::id_token_grant(context).await,
         "refresh_token" => refresh::handle(context).await,
         "pkce" => pkce::handle(context).await,
+        "web3" => web3::grant(context).await,
         _ => Err(AuthError::bad_request(
             ErrorCode::InvalidCredentials,
             "unsupported_grant_type",
