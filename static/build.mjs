@@ -10,6 +10,7 @@
 //   generated/              from cargo and wasm-bindgen, never committed:
 //     gateway/gateway.js, gateway_bg.wasm     package `sw`
 //     database/database.js, database_bg.wasm  package `database`
+//     images/images.js, images_bg.wasm        package `images`
 //     pattern.txt                             `routes::table::pattern()`, a regular expression
 //
 // What comes out, all of it same-origin; a name with a hash in it never changes its content:
@@ -201,7 +202,7 @@ function compressed(file) {
   }
   return Number(readFileSync(known, 'utf8'));
 }
-const ours = (file) => !development && /^(wasm\/(gateway|database)_bg-|[^/]+\.(js|css|html)$)/.test(file);
+const ours = (file) => !development && /^(wasm\/(gateway|database|images)_bg-|[^/]+\.(js|css|html)$)/.test(file);
 const files = filesUnder(next).map((file) => {
   const name = path.relative(next, file);
   return { path: name, bytes: statSync(file).size, ...(ours(name) ? { brotli: compressed(file) } : {}) };

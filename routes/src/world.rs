@@ -189,6 +189,16 @@ pub trait World {
         std::future::ready(true)
     }
 
+    /// Renders a picture as `options` say, which are imgproxy's between commas; it takes a while.
+    fn render(
+        &self,
+        _picture: Bytes,
+        _options: &str,
+    ) -> impl Future<Output = Result<Rendered, RenderError>> {
+        let nobody = "Nothing here renders pictures".to_owned();
+        std::future::ready(Err(RenderError::Failed(nobody)))
+    }
+
     /// Where the bytes of this project's files are; `None` where there is no place for them.
     fn files(&self, _project: &str) -> Option<Rc<dyn Files>> {
         None
@@ -251,5 +261,38 @@ impl fmt::Debug for MailServer {
             .field("host", &self.host)
             .field("port", &self.port)
             .finish_non_exhaustive()
+    }
+}
+
+/// A picture that was rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub bytes: Bytes,
+    /// Its media type.
+    pub media: String,
+}
+
+/// Why a picture was not rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RenderError {
+    /// It is no picture, a damaged one, or of a kind that is not rendered.
+    Invalid,
+    /// It has too many pixels.
+    TooLarge,
+    /// The options are none.
+    Option,
+    /// The renderer failed, or could not begin; the text is for a person.
+    Failed(String),
+}
+
+impl RenderError {
+    /// What a renderer says, in its own short words.
+    pub fn parse(text: &str) -> Self {
+        match text.split(' ').next() {
+            Some("invalid") => Self::Invalid,
+            Some("too-large") => Self::TooLarge,
+            Some("option" | "format") => Self::Option,
+            _ => Self::Failed(text.to_owned()),
+        }
     }
 }

@@ -32,7 +32,7 @@ struct Module {
     name: &'static str,
 }
 
-const MODULES: [Module; 2] = [
+const MODULES: [Module; 3] = [
     Module {
         package: "sw",
         name: "gateway",
@@ -40,6 +40,10 @@ const MODULES: [Module; 2] = [
     Module {
         package: "database",
         name: "database",
+    },
+    Module {
+        package: "images",
+        name: "images",
     },
 ];
 

@@ -11,6 +11,7 @@ pub mod error;
 pub mod key;
 mod lock;
 pub mod object;
+pub mod render;
 pub mod s3;
 pub mod settings;
 pub mod sql;
@@ -88,6 +89,8 @@ async fn answer<W: World>(
         Endpoint::SignMany => object::sign::many(context, body).await,
         Endpoint::PurgeObject => object::purge::one(context).await,
         Endpoint::PurgeBucket => object::purge::bucket(context).await,
+
+        Endpoint::Render(seen) => render::image(context, seen).await,
 
         // These answer failures in their own words.
         Endpoint::Resumable(act, signed) => Ok(tus::answer(context, act, signed, body).await),

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use http::Method;
 use matchit::Router;
 
-use crate::storage::error::StorageError;
+use crate::storage::{error::StorageError, render::Seen};
 
 /// What answers a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +46,8 @@ pub enum Endpoint {
     SignMany,
     PurgeObject,
     PurgeBucket,
+    /// A picture, rendered.
+    Render(Seen),
     /// An upload in pieces; with a signed address or without.
     Resumable(Resumable, bool),
     /// Anything of the S3 protocol.
@@ -139,6 +141,24 @@ const TABLE: &[Entry] = &[
     on(DELETE, "/object/{bucket}", Endpoint::DeleteMany, "object.delete_many"),
     on(POST, "/object/sign/{bucket}/{*key}", Endpoint::Sign, "object.sign"),
     on(POST, "/object/sign/{bucket}", Endpoint::SignMany, "object.sign_many"),
+    on(
+        GET,
+        "/render/image/authenticated/{bucket}/{*key}",
+        Endpoint::Render(Seen::Authenticated),
+        "render.image_authenticated",
+    ),
+    on(
+        GET,
+        "/render/image/public/{bucket}/{*key}",
+        Endpoint::Render(Seen::Public),
+        "render.image_public",
+    ),
+    on(
+        GET,
+        "/render/image/sign/{bucket}/{*key}",
+        Endpoint::Render(Seen::Signed),
+        "render.image_sign",
+    ),
     on(
         OPTIONS,
         "/upload/resumable",

@@ -15,6 +15,7 @@ import { openDirectory } from './directory.ts';
 import { directoryStore, memoryStore } from './files.ts';
 import { deliver } from './mail.ts';
 import { news } from './news.ts';
+import { Pictures } from './pictures.ts';
 
 /** A project's keys; the two JWTs are what the publishable and the secret key stand for. */
 export interface Keys {
@@ -69,6 +70,7 @@ function compiled(name: string): WebAssembly.Module {
 /** Opens the database and starts the gateway before it. Rejects with what a person can read. */
 export async function createHost(options: HostOptions = {}): Promise<Host> {
   let database: Database | undefined;
+  const pictures = new Pictures();
   const gateway: Supervised = new Supervised({
     module: async () => compiled(gatewayWasm),
     prepare: async () => ({
@@ -84,6 +86,7 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
       },
       hasProject: async (name) => name === project,
       files: options.dataDir === undefined ? memoryStore() : directoryStore(path.join(options.dataDir, 'storage')),
+      render: (bytes, options) => pictures.render(bytes, options),
       // This process's gateway lives as long as its database.
       kept: async () => undefined,
       keep: () => undefined,
@@ -109,6 +112,7 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
     fault: () => gateway.call((instance) => instance.fault()),
     async close() {
       await gateway.close();
+      await pictures.close();
       database?.free();
       await release();
     },

@@ -1,22 +1,24 @@
-// The compiled WASM: fetched once for each version, kept in Cache Storage, compiled as it streams.
-import wasm from '../../generated/gateway/gateway_bg.wasm';
+// Compiled WASM: fetched once for each version, kept in Cache Storage, compiled as it streams.
+import gateway from '../../generated/gateway/gateway_bg.wasm';
 import { isolated } from './isolation.ts';
 import { openKept } from './kept.ts';
 
 /** Milliseconds after which a download that has not ended is given up, and may be tried again. */
 const patience = 60_000;
 
-let compiling: Promise<WebAssembly.Module> | undefined;
-
-/** The module, compiled once in the life of this worker. A failure is not kept: the next caller tries again. */
-export function compiled(): Promise<WebAssembly.Module> {
-  return (compiling ??= compile().catch((error: unknown) => {
-    compiling = undefined;
+/** A module, compiled once in the life of this worker, when it is first asked for. A failure is not kept: the next caller tries again. */
+export function compiling(wasm: string): () => Promise<WebAssembly.Module> {
+  let module: Promise<WebAssembly.Module> | undefined;
+  return () => (module ??= compile(wasm).catch((error: unknown) => {
+    module = undefined;
     throw error;
   }));
 }
 
-async function compile(): Promise<WebAssembly.Module> {
+/** The gateway's module. */
+export const compiled = compiling(gateway);
+
+async function compile(wasm: string): Promise<WebAssembly.Module> {
   const cache = await openKept();
   const kept = await cache?.match(wasm);
   if (kept) {

@@ -13,6 +13,7 @@ import { keep, kept, recall } from './schema.ts';
 import { asksToLeave, isolated, isolation, leave, needsIsolation } from './isolation.ts';
 import { fromNetwork, isFile, keepFiles } from './kept.ts';
 import { compiled } from './module.ts';
+import { rendered } from './pictures.ts';
 import type { ToWorker, WorkerAnswer } from './messages.ts';
 
 declare const self: ServiceWorkerGlobalScope;
@@ -21,7 +22,7 @@ const ours = new RegExp(GATEWAY_PATTERN);
 
 const gateway = new Supervised({
   module: compiled,
-  asked: { wantPort: (project) => void wantPorts(project), hasProject, kept, keep, files: browserStore, origin: () => location.origin },
+  asked: { wantPort: (project) => void wantPorts(project), hasProject, kept, keep, files: browserStore, render: rendered, origin: () => location.origin },
   async prepare() {
     const life = `gateway:client:${crypto.randomUUID()}`;
     const release = await hold(life);

@@ -37,6 +37,8 @@ declare module 'glue:gateway' {
     hasProject(project: string): Promise<boolean>;
     /** Where the bytes of stored objects are. */
     files: import('../files/store.ts').FileStore;
+    /** Renders a picture; rejects with `images::ImageError` as a message. */
+    render(bytes: Uint8Array, options: string): Promise<import('../images/render.ts').Picture>;
     /** What `keep` was last given for this project, as far as it is still there. */
     kept(project: string): Promise<ArrayBuffer | undefined>;
     /** Keeps bytes for another instance, if that is possible. */
@@ -97,6 +99,24 @@ declare module 'glue:database' {
       /** Serves a session that is still being opened: whoever comes waits. */
       opening(options: Options): Database;
     };
+  }
+
+  export function instantiate(supervisor: { queueMicrotask(task: () => void): void }): Glue;
+}
+
+// What wasm-bindgen makes of `sw/images/src/shell.rs`.
+declare module 'glue:images' {
+  export interface Picture {
+    /** Its bytes, which it has no more after that. */
+    takeBytes(): Uint8Array;
+    readonly media: string;
+    free(): void;
+  }
+
+  export interface Glue {
+    initSync(options: { module: WebAssembly.Module }): unknown;
+    /** Throws an error whose message is `images::ImageError`. */
+    render(bytes: Uint8Array, options: string): Picture;
   }
 
   export function instantiate(supervisor: { queueMicrotask(task: () => void): void }): Glue;

@@ -85,7 +85,7 @@ class Instance {
 }
 
 /** What the instance asks of the host that it runs in. */
-export type Asked = Pick<Supervisor, 'wantPort' | 'hasProject' | 'kept' | 'keep' | 'files'> & Partial<Pick<Supervisor, 'deliver' | 'origin'>>;
+export type Asked = Pick<Supervisor, 'wantPort' | 'hasProject' | 'kept' | 'keep' | 'files' | 'render'> & Partial<Pick<Supervisor, 'deliver' | 'origin'>>;
 
 export interface Surroundings {
   /** The compiled module. */

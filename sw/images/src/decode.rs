@@ -32,9 +32,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Source, ImageError> {
     };
     let mut decoder = reader.into_decoder().map_err(invalid)?;
     let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > MOST_PIXELS {
-        return Err(ImageError::TooLarge { pixels });
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(ImageError::TooLarge);
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MOST_MEMORY);
@@ -45,6 +44,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Source, ImageError> {
     Ok(Source { image, format })
 }
 
-fn invalid(_error: image::ImageError) -> ImageError {
-    ImageError::Invalid
+/// A decoder that needs more memory than it may have says so before it takes it.
+fn invalid(error: image::ImageError) -> ImageError {
+    match error {
+        image::ImageError::Limits(_) => ImageError::TooLarge,
+        _ => ImageError::Invalid,
+    }
 }

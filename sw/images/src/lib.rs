@@ -33,7 +33,7 @@ pub enum ImageError {
     /// It is no picture, a damaged one, or of a kind that is not rendered.
     Invalid,
     /// It has more pixels than are ever decoded: its file may be small all the same.
-    TooLarge { pixels: u64 },
+    TooLarge,
     /// Its options could not be read; the text names the one.
     Option(String),
     /// Nothing writes pictures of the format that was asked for.
@@ -46,7 +46,7 @@ impl fmt::Display for ImageError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Invalid => formatter.write_str("invalid"),
-            Self::TooLarge { .. } => formatter.write_str("too-large"),
+            Self::TooLarge => formatter.write_str("too-large"),
             Self::Option(name) => write!(formatter, "option {name}"),
             Self::Format(name) => write!(formatter, "format {name}"),
             Self::Encoder => formatter.write_str("encoder"),

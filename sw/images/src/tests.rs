@@ -269,12 +269,7 @@ fn png_claiming(width: u32, height: u32) -> Vec<u8> {
 #[test]
 fn bombs_and_rubbish_are_refused() {
     let bomb = rendered(&png_claiming(100_000, 100_000), "width:10");
-    assert_eq!(
-        bomb.unwrap_err(),
-        ImageError::TooLarge {
-            pixels: 10_000_000_000
-        }
-    );
+    assert_eq!(bomb.unwrap_err(), ImageError::TooLarge);
     let whole = file(drawn(64, 64), ImageFormat::Png);
     let rubbish: [&[u8]; 5] = [
         b"",

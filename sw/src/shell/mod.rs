@@ -7,6 +7,7 @@ mod fetch;
 mod files;
 pub mod gateway;
 mod link;
+mod pictures;
 pub mod stream;
 mod surroundings;
 mod timer;

@@ -8,7 +8,9 @@ use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use routes::{
     World,
     blobs::Files,
-    world::{Answer, Exchange, FetchError, Host, Mail, Timestamp, Unavailable},
+    world::{
+        Answer, Exchange, FetchError, Host, Mail, RenderError, Rendered, Timestamp, Unavailable,
+    },
 };
 
 use serde_json::json;
@@ -19,6 +21,7 @@ use super::{
     fetch,
     files::ProjectFiles,
     link::{Link, News},
+    pictures,
     timer::Timer,
 };
 
@@ -132,6 +135,10 @@ impl World for Surroundings {
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, FetchError> {
         fetch::fetch(request).await
+    }
+
+    async fn render(&self, picture: Bytes, options: &str) -> Result<Rendered, RenderError> {
+        pictures::render(&picture, options).await
     }
 
     fn files(&self, project: &str) -> Option<Rc<dyn Files>> {

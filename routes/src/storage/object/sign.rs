@@ -11,7 +11,7 @@ use super::upload;
 use crate::{
     Body, World,
     identity::{IdentityError, sign},
-    storage::{Context, StorageError, context, key, sql},
+    storage::{Context, StorageError, context, key, render::Transformation, sql},
 };
 
 /// What a token allows.
@@ -149,11 +149,15 @@ pub async fn one<W: World>(
     let mut claims = Map::new();
     let mut path = "object";
     if context.settings.image_transformation
-        && let Some((transformations, format)) = transformations(one.transform.as_ref())
+        && let Some(transform) = &one.transform
     {
-        path = "render/image";
-        claims.insert("transformations".to_owned(), transformations.into());
-        if !format.is_empty() {
+        let transformation = Transformation::of_body(transform)?;
+        let written = transformation.token();
+        if !written.is_empty() {
+            path = "render/image";
+            claims.insert("transformations".to_owned(), written.into());
+        }
+        if let Some(format) = transformation.format() {
             claims.insert("format".to_owned(), format.into());
         }
     }
@@ -161,43 +165,6 @@ pub async fn one<W: World>(
     Ok(context::json(
         json!({"signedURL": format!("/{path}/sign/{url}?token={token}")}),
     ))
-}
-
-/// An image's transformations as its address's token carries them: what imgproxy calls them, between
-/// commas. `None` where there are none.
-///
-/// Source: supabase/storage, `src/storage/renderer/image.ts`, `applyTransformation`.
-fn transformations(transform: Option<&Map<String, Value>>) -> Option<(String, String)> {
-    let transform = transform?;
-    let text = |name: &str| transform.get(name).and_then(Value::as_str);
-    let number = |name: &str| {
-        let value = transform.get(name)?;
-        value
-            .as_u64()
-            .or_else(|| value.as_str().and_then(|text| text.parse().ok()))
-    };
-    let mut parts = Vec::new();
-    for (name, most) in [("height", 2500), ("width", 2500)] {
-        if let Some(size) = number(name) {
-            parts.push(format!("{name}:{}", size.clamp(1, most)));
-        }
-    }
-    if number("width").is_some() || number("height").is_some() || text("resize").is_some() {
-        let kind = match text("resize") {
-            Some("contain") => "fit",
-            Some("fill") => "force",
-            _ => "fill",
-        };
-        parts.push(format!("resizing_type:{kind}"));
-    }
-    if let Some(quality) = number("quality") {
-        parts.push(format!("quality:{}", quality.clamp(20, 100)));
-    }
-    let format = text("format").filter(|format| *format != "origin");
-    if let Some(format) = format {
-        parts.push(format!("format:{format}"));
-    }
-    (!parts.is_empty()).then(|| (parts.join(","), format.unwrap_or_default().to_owned()))
 }
 
 pub async fn many<W: World>(
