@@ -5,16 +5,18 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { settings, configFile } from '../auth-js/settings.mjs';
+import { outbox } from '../auth-js/outbox.mjs';
 import { forged, sign, userToken } from '../browser/jwt.mjs';
 import { start } from '../node/server.mjs';
 
 const nobody = '00000000-0000-4000-8000-00000000dead';
-let server, folder;
+let server, mail, folder;
 before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'serve-'));
   const file = path.join(folder, 'project.conf');
   writeFileSync(file, configFile({ ...settings, 'auth.site_url': 'http://site.example', 'auth.additional_redirect_urls': 'http://site.example/welcome, http://*.site.example/**', 'auth.refresh_token_reuse_interval': '0' }));
   server = await start(undefined, ['--config', file]);
+  ({ mail } = outbox(server.url, server.keys.secret));
 });
 after(async () => {
   await server?.end('SIGKILL');
@@ -138,6 +140,34 @@ test('a ban holds for refreshes too', async () => {
   assert.equal((await refresh(session.refresh_token)).code, 'user_banned');
 });
 
+/** What a stranger sees of an answer: not its time and not what is random in it. */
+const seen = ({ status, json, headers }) => JSON.stringify([status, json, Object.keys(headers).toSorted()], (name, value) => {
+  if (['id', 'sub', 'user_id', 'identity_id', 'message_id'].includes(name)) return 'an id';
+  if (/_at$/.test(name)) return 'a time';
+  return typeof value === 'string' ? value.replace(/known-\d+|unknown-\d+|person-\d+/g, 'somebody') : value;
+});
+
+test('nobody learns who has an account', async () => {
+  const asks = {
+    recover: (email) => auth('/recover', { body: { email } }),
+    otp: (email) => auth('/otp', { body: { email, create_user: true } }),
+    magiclink: (email) => auth('/magiclink', { body: { email } }),
+    signup: (email) => auth('/signup', { body: { email, password: 'another long password' } }),
+    'resend signup': (email) => auth('/resend', { body: { type: 'signup', email } }),
+    'resend email_change': (email) => auth('/resend', { body: { type: 'email_change', email } }),
+    'wrong password': (email) => auth('/token?grant_type=password', { body: { email, password: 'a wrong one' } }),
+    'wrong code': (email) => auth('/verify', { body: { type: 'email', email, token: '123456' } }),
+    'wrong recovery code': (email) => auth('/verify', { body: { type: 'recovery', email, token: '123456' } }),
+  };
+  for (const [what, ask] of Object.entries(asks)) {
+    const { email } = await person();
+    const [known, unknown] = [await ask(email), await ask(`unknown-${number += 1}@example.com`)];
+    // A fake user must look like a new one, whose identity is the one difference that GoTrue leaves.
+    if (what === 'signup') for (const { json } of [known, unknown]) delete json.identities;
+    assert.equal(seen(known), seen(unknown), what);
+  }
+});
+
 test('an unknown user takes as long as a wrong password', async () => {
   const { email } = await person();
   const time = async (address) => {
@@ -156,6 +186,51 @@ test('an unknown user takes as long as a wrong password', async () => {
   const median = (all) => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)];
   const ratio = median(times.unknown) / median(times.known);
   assert.ok(ratio > 0.5 && ratio < 2, `unknown/known = ${ratio.toFixed(2)}: ${JSON.stringify(times)}`);
+});
+
+test('a code is for one address, one purpose and one time', async () => {
+  const [one, two] = [await person(), await person()];
+  await auth('/recover', { body: { email: one.email } });
+  const { code, link } = await mail(one.email);
+  const verify = (body) => auth('/verify', { body });
+  assert.equal((await verify({ type: 'recovery', email: two.email, token: code })).code, 'otp_expired', 'of another');
+  assert.equal((await verify({ type: 'invite', email: one.email, token: code })).code, 'otp_expired', 'for another purpose');
+  assert.equal((await verify({ type: 'recovery', token_hash: `${new URL(link).searchParams.get('token')}0` })).code, 'otp_expired', 'a longer hash');
+  assert.equal((await verify({ type: 'recovery', email: one.email, token: code })).status, 200, 'as it is meant');
+  assert.equal((await verify({ type: 'recovery', email: one.email, token: code })).code, 'otp_expired', 'twice');
+  await auth('/recover', { body: { email: two.email } });
+  const first = (await mail(two.email)).code;
+  await auth('/recover', { body: { email: two.email } });
+  if (first !== (await mail(two.email)).code) assert.equal((await verify({ type: 'recovery', email: two.email, token: first })).code, 'otp_expired', 'a newer one takes its place');
+});
+
+test('neither codes nor passwords nor tokens are kept as they are', async () => {
+  const one = await person();
+  const { refresh_token: token } = await signIn(one);
+  await auth('/recover', { body: { email: one.email } });
+  const { code } = await mail(one.email);
+  const [{ dump }] = await server.sql(`select (select json_agg(u) from auth.users u)::text || (select json_agg(t) from auth.one_time_tokens t)::text || coalesce((select json_agg(a) from auth.audit_log_entries a)::text, '') as dump`);
+  assert.ok(!dump.includes(password) && !dump.includes(`"${code}"`) && !dump.includes(token));
+  assert.match(dump, /\$2a\$10\$/);
+});
+
+test('a link leads only where it may', async () => {
+  const one = await person();
+  const leads = async (redirect) => {
+    await auth(`/recover?redirect_to=${encodeURIComponent(redirect)}`, { body: { email: one.email } });
+    const { link } = await mail(one.email);
+    const answer = await fetch(link, { redirect: 'manual', headers: { apikey: server.keys.publishable } });
+    return new URL(answer.headers.get('location'));
+  };
+  assert.equal((await leads('http://site.example/welcome')).href.split('#')[0], 'http://site.example/welcome');
+  assert.equal((await leads('http://a.site.example/any/where')).host, 'a.site.example');
+  for (const evil of ['http://evil.example/', 'http://site.example.evil.example/', 'http://evil.example/http://site.example', 'http://evil.example#.site.example/', 'http://site.example@evil.example/', '//evil.example', 'javascript:alert(1)', 'http://evil.example\\.site.example/', 'data:text/html,x', 'http://evil.example%2f.site.example/']) {
+    assert.equal((await leads(evil)).host, 'site.example', evil);
+  }
+  const wrong = await fetch(`${server.url}/auth/v1/verify?type=recovery&token=wrong&redirect_to=${encodeURIComponent('http://evil.example/')}`, { redirect: 'manual' });
+  assert.equal(new URL(wrong.headers.get('location')).host, 'site.example');
+  const authorize = await fetch(`${server.url}/auth/v1/authorize?provider=github&redirect_to=${encodeURIComponent('http://evil.example/')}`, { redirect: 'manual' });
+  assert.ok(!authorize.headers.get('location').includes('evil.example'), authorize.headers.get('location'));
 });
 
 test('a second factor is not passed by', async () => {
@@ -192,7 +267,7 @@ test('no answer holds a key that was sent or a secret', async () => {
 
 test('what is no JSON, too much, or of another shape is refused, never a fault of the server', async () => {
   const bodies = ['', '{', 'null', '[]', '"x"', '{"email":1}', '{"email":{"a":1},"password":[]}', `{"email":"${'x'.repeat(300)}@example.com","password":"${'y'.repeat(100)}"}`, '{"email":"a@b.c\\u0000","password":"long enough"}', `{"data":${'['.repeat(5000)}${']'.repeat(5000)}}`];
-  const targets = ['/signup', '/token?grant_type=password', '/token?grant_type=refresh_token', '/token'];
+  const targets = ['/signup', '/token?grant_type=password', '/token?grant_type=refresh_token', '/token?grant_type=pkce', '/token?grant_type=id_token', '/token', '/otp', '/recover', '/verify', '/resend', '/magiclink'];
   for (const target of targets) {
     for (const body of bodies) {
       const answer = await server.fetch(`/auth/v1${target}`, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
