@@ -72,8 +72,8 @@ impl PgError {
             error.severity = localized_severity;
         }
         if error.sqlstate == "XX000" && error.message == "errstart was not called" {
-            error.sqlstate = "54001".to_owned();
-            error.message = "stack depth limit exceeded".to_owned();
+            "54001".clone_into(&mut error.sqlstate);
+            "stack depth limit exceeded".clone_into(&mut error.message);
         }
         Ok(error)
     }

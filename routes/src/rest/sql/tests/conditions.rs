@@ -250,7 +250,7 @@ fn casts_and_paths_in_select() {
         let values: String = behind
             .lines()
             .skip(1)
-            .map(|line| format!("; {line}"))
+            .flat_map(|line| ["; ", line])
             .collect();
         format!(
             "{items}\n    {}{values}\n",
