@@ -66,6 +66,8 @@ async function answer(handle: Handle, incoming: IncomingMessage, outgoing: Serve
     return refuse(outgoing, error);
   }
   const response = await handle(request);
+  // What was not read of a body would stand before the next request: a client that is not told loses that one.
+  if (!incoming.complete) outgoing.shouldKeepAlive = false;
   await responseOut(response, outgoing, gone.signal);
 }
 
