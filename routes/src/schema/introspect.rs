@@ -15,11 +15,11 @@ use crate::{
 /// [`FACTS`].
 const NAMES_WITH_SCHEMAS: &str = "SELECT set_config('search_path', '', true)";
 
-/// Everything about the database as one JSON object, which [`parse()`] reads. It takes
+/// Everything about the database as one JSON object, which `parse::parse()` reads. It takes
 /// [`parameters`].
 pub(super) const FACTS: &str = include_str!("introspect.sql");
 
-/// The state of everything that [`FACTS`] rests on, as one short text.
+/// The state of everything that `FACTS` rests on, as one short text.
 pub const STATE: &str = include_str!("state.sql");
 
 const TIMEZONES: &str = "SELECT json_agg(name) FROM pg_timezone_names";

@@ -22,7 +22,7 @@ const UPDATE: i32 = 1 << 2;
 const INSERT: i32 = 1 << 3;
 const DELETE: i32 = 1 << 4;
 
-/// Makes the schema of what [`super::FACTS`] answered.
+/// Makes the schema of what `introspect::FACTS` answered.
 ///
 /// Whatever is not such an answer is refused as a whole.
 pub fn parse(json: &[u8]) -> Result<SchemaCache, SchemaError> {

@@ -1,7 +1,7 @@
 //! Templates of messages, in the part of Go's language that templates of mails use.
 //!
 //! `{{ .Name }}`, `{{ .Data.name }}`, `{{ if }} {{ else if }} {{ else }} {{ end }}`, `{{ with }}`,
-//! `{{ range }}`, comments, the functions in [`value`], pipes, and `{{-` and `-}}` against blanks.
+//! `{{ range }}`, comments, the functions in `value`, pipes, and `{{-` and `-}}` against blanks.
 //! <https://pkg.go.dev/text/template>
 //!
 //! What is shown in HTML is escaped for the place where it is shown, as `html/template` does, so
