@@ -366,7 +366,17 @@ impl Queue {
             step: Step::Broken(text.to_owned()),
             ..Session::default()
         };
-        self.parked.clear();
+        // It broke after them, perhaps because of them: none of them is to be tried again unasked.
+        for parked in std::mem::take(&mut self.parked) {
+            if let Parked::Answer {
+                client,
+                conversation,
+                ..
+            } = parked
+            {
+                self.fail(client, conversation, Failure::Broken(text.to_owned()));
+            }
+        }
         let refusal = self.broken(text);
         for client in self.clients.ids() {
             self.refuse(client, refusal.clone());
