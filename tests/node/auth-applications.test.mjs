@@ -1,11 +1,9 @@
 // Applications that sign their users in with the project, and wallets that sign in to it: with auth-js from npm, unmodified.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { createClient } from '@supabase/supabase-js';
-import { folder, start } from './server.mjs';
+import { configured } from './server.mjs';
 
 const SITE = 'http://localhost:3000';
 const SETTINGS = {
@@ -17,17 +15,8 @@ const transport = class { constructor() { throw new Error('no case opens a WebSo
 const options = { auth: { persistSession: false, autoRefreshToken: false }, realtime: { transport } };
 
 let server;
-const cleanup = [];
-before(async () => {
-  const directory = folder({ after: (done) => cleanup.push(done) });
-  const config = path.join(directory, 'gateway.conf');
-  writeFileSync(config, Object.entries(SETTINGS).map(([name, value]) => `${name} = "${value}"\n`).join(''));
-  server = await start(undefined, ['--config', config]);
-});
-after(async () => {
-  await server?.end('SIGKILL');
-  for (const done of cleanup) done();
-});
+before(async () => { server = await configured(SETTINGS); });
+after(() => server?.end('SIGKILL'));
 
 const admin = () => createClient(server.url, server.keys.secret, options).auth.admin.oauth;
 const good = ({ data, error }) => { assert.equal(error, null); return data; };

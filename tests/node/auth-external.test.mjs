@@ -1,12 +1,10 @@
 // Sign-in by another provider, with auth-js from npm, unmodified: a real OpenID Connect provider on this machine.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { createClient } from '@supabase/supabase-js';
 import { CLIENT, follow, provider } from '../auth/provider.mjs';
-import { folder, start } from './server.mjs';
+import { configured } from './server.mjs';
 
 const SITE = 'http://localhost:3000';
 const transport = class { constructor() { throw new Error('no case opens a WebSocket'); } };
@@ -14,11 +12,8 @@ const options = (auth = {}) => ({ auth: { persistSession: false, autoRefreshToke
 
 let server;
 let oidc;
-const cleanup = [];
 before(async () => {
   oidc = await provider();
-  const directory = folder({ after: (done) => cleanup.push(done) });
-  const config = path.join(directory, 'gateway.conf');
   const settings = {
     'auth.site_url': SITE,
     'auth.enable_manual_linking': true,
@@ -28,14 +23,12 @@ before(async () => {
     'auth.external.keycloak.secret': CLIENT.client_secret,
     'auth.external.keycloak.url': oidc.issuer,
   };
-  writeFileSync(config, Object.entries(settings).map(([name, value]) => `${name} = "${value}"\n`).join(''));
-  server = await start(undefined, ['--config', config]);
+  server = await configured(settings);
   oidc.serve([`${server.url}/auth/v1/callback`]);
 });
 after(async () => {
   oidc?.close();
   await server?.end('SIGKILL');
-  for (const done of cleanup) done();
 });
 
 const client = (auth) => createClient(server.url, server.keys.publishable, options(auth));

@@ -1,12 +1,10 @@
 // Second factors and passkeys with auth-js from npm, unmodified, over the `serve` command.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { createClient } from '@supabase/supabase-js';
 import { authenticator } from '../auth/authenticator.mjs';
 import { code } from '../auth/totp.mjs';
-import { folder, start } from './server.mjs';
+import { configured } from './server.mjs';
 
 const SITE = 'http://localhost:3000';
 const SETTINGS = {
@@ -23,17 +21,8 @@ const transport = class { constructor() { throw new Error('no case opens a WebSo
 const options = { auth: { persistSession: false, autoRefreshToken: false }, realtime: { transport } };
 
 let server;
-const cleanup = [];
-before(async () => {
-  const directory = folder({ after: (done) => cleanup.push(done) });
-  const config = path.join(directory, 'gateway.conf');
-  writeFileSync(config, Object.entries(SETTINGS).map(([name, value]) => `${name} = "${value}"\n`).join(''));
-  server = await start(undefined, ['--config', config]);
-});
-after(async () => {
-  await server?.end('SIGKILL');
-  for (const done of cleanup) done();
-});
+before(async () => { server = await configured(SETTINGS); });
+after(() => server?.end('SIGKILL'));
 
 let number = 0;
 /** A client that a new user is signed in with. */

@@ -29,6 +29,18 @@ function listen(serve) {
   return said;
 }
 
+/** Starts `serve` with these settings, as a `--config` file has them; the file is gone once it was read. */
+export async function configured(settings) {
+  const directory = mkdtempSync(path.join(tmpdir(), 'serve-'));
+  try {
+    const config = path.join(directory, 'gateway.conf');
+    writeFileSync(config, Object.entries(settings).map(([name, value]) => `${name} = "${value}"\n`).join(''));
+    return await start(undefined, ['--config', config]);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 /** Starts `serve`; resolves when it is ready, with its address and keys as it printed them. */
 export async function start(t, args = [], { cwd = tmpdir(), env = {} } = {}) {
   const serve = spawn(process.execPath, [program, '--port', '0', ...args], { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
