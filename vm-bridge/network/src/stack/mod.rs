@@ -308,12 +308,6 @@ impl Stack {
         }
     }
 
-    /// Bytes that were sent and have not arrived yet.
-    pub fn unacknowledged(&mut self, stream: StreamId) -> usize {
-        self.socket_of(stream)
-            .map_or(0, |socket| socket.send_queue())
-    }
-
     fn socket_of(&mut self, stream: StreamId) -> Option<&mut tcp::Socket<'static>> {
         let handle = self.streams.get(&stream)?.handle?;
         Some(self.sockets.get_mut(handle))
