@@ -168,6 +168,16 @@ impl Client {
         self.events.pop_front()
     }
 
+    /// Takes the end of the response, if it is the next thing: whether there is nothing more of it is
+    /// known before anybody reads it.
+    pub fn poll_end(&mut self) -> bool {
+        let is_end = matches!(self.events.front(), Some(Event::End(_)));
+        if is_end {
+            self.events.pop_front();
+        }
+        is_end
+    }
+
     /// After [`Event::Upgrade`]: what the other end said in the new protocol so far.
     pub fn upgraded(&mut self) -> Bytes {
         self.incoming.split().freeze()

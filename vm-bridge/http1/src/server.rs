@@ -101,6 +101,16 @@ impl Server {
         self.asked.pop_front()
     }
 
+    /// Takes the end of the request, if it is the next thing: whether there is no body is known before
+    /// anybody reads one.
+    pub fn poll_end(&mut self) -> bool {
+        let is_end = matches!(self.asked.front(), Some(Asked::End(_)));
+        if is_end {
+            self.asked.pop_front();
+        }
+        is_end
+    }
+
     /// Asks for the body, if the client waits to be asked. Whoever reads the body calls it.
     pub fn want_body(&mut self) {
         if std::mem::take(&mut self.waits) && self.answering == Answering::Before {
@@ -186,14 +196,14 @@ impl Server {
     }
 
     /// Answers what is no request, and what cannot be answered otherwise; the stream ends after it.
-    pub fn refuse(&mut self, status: StatusCode, text: &str) {
+    pub fn refuse(&mut self, status: StatusCode, content_type: &str, text: &str) {
         if self.answering == Answering::Before {
             self.persists = false;
             self.method = Method::GET;
             head::write_status_line(&mut self.outgoing, status);
             let length = text.len().to_string();
-            let plain = b"text/plain; charset=utf-8";
-            head::write_header(&mut self.outgoing, &header::CONTENT_TYPE, plain);
+            let content_type = content_type.as_bytes();
+            head::write_header(&mut self.outgoing, &header::CONTENT_TYPE, content_type);
             head::write_header(
                 &mut self.outgoing,
                 &header::CONTENT_LENGTH,

@@ -316,7 +316,8 @@ fn answered(bytes: &[u8], piece: usize) -> String {
             }
             if let Err(error) = std::mem::replace(&mut result, Ok(())) {
                 failed = true;
-                server.refuse(http::StatusCode::BAD_REQUEST, &error.to_string());
+                let plain = "text/plain; charset=utf-8";
+                server.refuse(http::StatusCode::BAD_REQUEST, plain, &error.to_string());
             }
         }
     }

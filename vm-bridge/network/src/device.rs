@@ -9,7 +9,7 @@ use smoltcp::{
 
 /// Frames that may wait for the guest. A guest that does not take them has a window full of them
 /// already, so nothing is lost by waiting with the next.
-const WAITING: usize = 256;
+pub const WAITING: usize = 256;
 
 /// Bytes of an Ethernet header.
 pub(crate) const ETHERNET: usize = 14;

@@ -9,7 +9,8 @@
 mod device;
 mod stack;
 
-pub use stack::{DialError, Event, Failure, Received, Settings, Stack, StreamId};
+pub use device::WAITING;
+pub use stack::{Datagram, DialError, Event, Failure, Received, Settings, Stack, StreamId};
 
 /// Milliseconds on a clock that never goes back.
 pub type Milliseconds = u64;

@@ -8,7 +8,10 @@ use std::{
 use bytes::Bytes;
 use smoltcp::{
     iface::{Config, Interface, SocketHandle, SocketSet},
-    socket::tcp::{self, RecvError, State},
+    socket::{
+        tcp::{self, RecvError, State},
+        udp,
+    },
     time::{Duration, Instant},
     wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr, IpEndpoint, Ipv4Address},
 };
@@ -20,6 +23,10 @@ mod tests;
 
 /// The first of the ports that streams of ours begin at (RFC 6335, dynamic ports).
 const FIRST_LOCAL: u16 = 49_152;
+
+/// Datagrams of one port that may wait, and bytes of each.
+const DATAGRAMS: usize = 32;
+const LONGEST_DATAGRAM: usize = 512;
 
 /// The wire's two ends, and how much may be on it.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +54,7 @@ pub struct Settings {
 
 /// One stream of bytes, dialled or accepted. An id is never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(u64);
+pub struct StreamId(pub u64);
 
 /// What happened, in order. Each names a stream that [`Stack::dial`] or an earlier event named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +67,8 @@ pub enum Event {
     Readable(StreamId),
     /// There is room again, after [`Stack::send`] took less than all.
     Writable(StreamId),
-    /// The stream was broken off, or never came to be; it is gone.
+    /// The stream was broken off, or never came to be; it is gone, except that what came before
+    /// can still be received.
     Failed { stream: StreamId, failure: Failure },
     /// Both directions have ended and everything sent has arrived; it is gone.
     Closed(StreamId),
@@ -122,6 +130,16 @@ pub enum Received {
     Gone,
 }
 
+/// One message of UDP: it arrives whole or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datagram {
+    /// Our port.
+    pub port: u16,
+    /// The guest's.
+    pub theirs: u16,
+    pub bytes: Bytes,
+}
+
 /// A TCP/IP stack with one neighbour, the guest.
 ///
 /// After every `handle_*` and after every call about a stream, take [`Stack::poll_frame`] and
@@ -134,6 +152,8 @@ pub struct Stack {
     sockets: SocketSet<'static>,
     /// Sockets that wait for a call, or are being called.
     listeners: BTreeMap<u16, Vec<SocketHandle>>,
+    /// Sockets that take datagrams, by their port.
+    boxes: BTreeMap<u16, SocketHandle>,
     streams: BTreeMap<StreamId, Stream>,
     events: VecDeque<Event>,
     next_stream: u64,
@@ -158,6 +178,8 @@ struct Stream {
     heard: bool,
     /// Whether a frame, and not a clock, closed it.
     reset: bool,
+    /// Whether it was told that it is gone. It stays while something is left to receive.
+    failed: bool,
 }
 
 impl Stack {
@@ -178,6 +200,7 @@ impl Stack {
             device,
             sockets: SocketSet::new(Vec::new()),
             listeners: BTreeMap::new(),
+            boxes: BTreeMap::new(),
             streams: BTreeMap::new(),
             events: VecDeque::new(),
             next_stream: 0,
@@ -224,6 +247,48 @@ impl Stack {
     pub fn close(&mut self, port: u16) {
         for handle in self.listeners.remove(&port).unwrap_or_default() {
             self.sockets.remove(handle);
+        }
+    }
+
+    /// Takes what the guest sends to a UDP port from now on: [`Stack::poll_datagram`] has it.
+    pub fn open_box(&mut self, port: u16) {
+        if self.boxes.contains_key(&port) {
+            return;
+        }
+        let buffer = || {
+            let slots = vec![udp::PacketMetadata::EMPTY; DATAGRAMS];
+            udp::PacketBuffer::new(slots, vec![0; DATAGRAMS * LONGEST_DATAGRAM])
+        };
+        let mut socket = udp::Socket::new(buffer(), buffer());
+        // Only port 0 is refused, and nobody can send to it.
+        if socket.bind(port).is_ok() {
+            self.boxes.insert(port, self.sockets.add(socket));
+        }
+    }
+
+    /// The next datagram from the guest. What comes faster than it is taken is lost, as it may be.
+    pub fn poll_datagram(&mut self) -> Option<Datagram> {
+        self.boxes.iter().find_map(|(&port, &handle)| {
+            let socket = self.sockets.get_mut::<udp::Socket<'_>>(handle);
+            let (bytes, from) = socket.recv().ok()?;
+            let bytes = Bytes::copy_from_slice(bytes);
+            let theirs = from.endpoint.port;
+            Some(Datagram {
+                port,
+                theirs,
+                bytes,
+            })
+        })
+    }
+
+    /// Sends a datagram to the guest from a port that [`Stack::open_box`] opened. One that is too
+    /// long, or for which there is no room, is lost.
+    pub fn send_datagram(&mut self, datagram: &Datagram, now: Milliseconds) {
+        if let Some(&handle) = self.boxes.get(&datagram.port) {
+            let guest = IpAddress::Ipv4(Ipv4Address::from(self.settings.guest));
+            let socket = self.sockets.get_mut::<udp::Socket<'_>>(handle);
+            let _ = socket.send_slice(&datagram.bytes, IpEndpoint::new(guest, datagram.theirs));
+            self.turn(now);
         }
     }
 
@@ -276,6 +341,7 @@ impl Stack {
             Some(Err(RecvError::Finished)) => Received::End,
             // Before it is established, or after it was reset: an event tells which.
             Some(Ok(_) | Err(RecvError::InvalidState)) => Received::Pending,
+            None if open.left.is_empty() && open.failed => Received::Gone,
             None if open.left.is_empty() => Received::End,
             None => Received::Bytes(open.left.split_to(open.left.len().min(most))),
         };
@@ -381,13 +447,7 @@ impl Stack {
             // Both ends have said their last and heard that it arrived. What is not taken yet is
             // kept here: the socket would forget it.
             if stream.ended && matches!(socket.state(), State::Closed | State::TimeWait) {
-                let mut left = Vec::with_capacity(socket.recv_queue());
-                while let Ok(length) = socket.recv(|come| {
-                    left.extend_from_slice(come);
-                    (come.len(), come.len())
-                }) && length > 0
-                {}
-                stream.left = left.into();
+                stream.left = rest(socket);
                 stream.handle = None;
                 self.sockets.remove(handle);
             }
@@ -447,6 +507,12 @@ impl Stack {
         let mut gone = Vec::new();
         for (&id, stream) in &mut self.streams {
             let Some(handle) = stream.handle else {
+                if stream.failed {
+                    if stream.left.is_empty() {
+                        gone.push(id);
+                    }
+                    continue;
+                }
                 if std::mem::take(&mut stream.reading) {
                     self.events.push_back(Event::Readable(id));
                 }
@@ -456,7 +522,7 @@ impl Stack {
                 }
                 continue;
             };
-            let socket = self.sockets.get::<tcp::Socket<'_>>(handle);
+            let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
             match socket.state() {
                 State::SynSent => continue,
                 State::Closed => {
@@ -465,9 +531,17 @@ impl Stack {
                         (None, true) => Failure::Reset,
                         (None, false) => Failure::Silence,
                     };
+                    // A server that has answered and wants to hear no more breaks off: its answer
+                    // stands.
+                    stream.left = rest(socket);
+                    stream.handle = None;
+                    stream.failed = true;
+                    self.sockets.remove(handle);
+                    if stream.left.is_empty() {
+                        gone.push(id);
+                    }
                     let stream = id;
                     self.events.push_back(Event::Failed { stream, failure });
-                    gone.push(id);
                     continue;
                 }
                 State::Listen
@@ -524,6 +598,7 @@ impl Stack {
             ended: false,
             heard: false,
             reset: false,
+            failed: false,
         };
         self.streams.insert(id, stream);
         id
@@ -557,6 +632,17 @@ impl fmt::Debug for Stack {
             .field("events", &self.events)
             .finish_non_exhaustive()
     }
+}
+
+/// What has come and was not taken.
+fn rest(socket: &mut tcp::Socket<'_>) -> Bytes {
+    let mut left = Vec::with_capacity(socket.recv_queue());
+    while let Ok(length) = socket.recv(|come| {
+        left.extend_from_slice(come);
+        (come.len(), come.len())
+    }) && length > 0
+    {}
+    left.into()
 }
 
 fn instant(now: Milliseconds) -> Instant {

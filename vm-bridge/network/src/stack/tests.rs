@@ -454,3 +454,67 @@ fn what_is_no_frame_is_dropped() {
     assert_eq!(at_guest, up);
     assert!(at_host[0] == bytes(5_000, 5));
 }
+
+#[test]
+fn what_came_before_a_reset_is_received() {
+    let mut wire = Wire::new(Weather::default());
+    let (ours, theirs) = wire.dialled();
+    let now = wire.now;
+    wire.guest.send(theirs, b"the answer", now);
+    wire.pass(100);
+    let now = wire.now;
+    wire.guest.reset(theirs, now);
+    let failed = Event::Failed {
+        stream: ours,
+        failure: Failure::Reset,
+    };
+    assert_eq!(wire.event(End::Host), Some(Event::Readable(ours)));
+    assert_eq!(wire.event(End::Host), Some(failed));
+    let now = wire.now;
+    let received = |wire: &mut Wire, most| wire.host.receive(ours, most, now);
+    assert_eq!(
+        received(&mut wire, 4),
+        Received::Bytes(Bytes::from_static(b"the "))
+    );
+    assert_eq!(wire.host.send(ours, b"more", now), 0);
+    assert_eq!(
+        received(&mut wire, 100),
+        Received::Bytes(Bytes::from_static(b"answer"))
+    );
+    assert_eq!(received(&mut wire, 100), Received::Gone);
+    assert_eq!(wire.host.poll_event(), None);
+}
+
+#[test]
+fn datagrams_are_answered() {
+    let mut wire = Wire::new(Weather::default());
+    wire.host.open_box(53);
+    wire.host.open_box(53);
+    wire.guest.open_box(4_000);
+    let question = Datagram {
+        port: 4_000,
+        theirs: 53,
+        bytes: Bytes::from_static(b"who?"),
+    };
+    wire.guest.send_datagram(&question, 0);
+    wire.pass(1_000);
+    let asked = wire.host.poll_datagram().unwrap();
+    assert_eq!((asked.port, asked.theirs), (53, 4_000));
+    assert_eq!(asked.bytes, question.bytes);
+    assert_eq!(wire.host.poll_datagram(), None);
+    let answer = Datagram {
+        bytes: Bytes::from_static(b"you"),
+        ..asked
+    };
+    wire.host.send_datagram(&answer, wire.now);
+    // It is longer than any that is taken.
+    let long = Datagram {
+        bytes: vec![0; 100_000].into(),
+        ..answer.clone()
+    };
+    wire.host.send_datagram(&long, wire.now);
+    wire.pass(1_000);
+    let heard = wire.guest.poll_datagram().unwrap();
+    assert_eq!(heard.bytes, answer.bytes);
+    assert_eq!(wire.guest.poll_datagram(), None);
+}
