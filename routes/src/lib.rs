@@ -5,14 +5,17 @@
 //!
 //! **Invariant:** nothing here depends on JavaScript bindings, on any target.
 
+pub mod apps;
 pub mod auth;
 pub mod blobs;
 pub mod body;
+pub mod bundle;
 pub mod config;
 pub mod console;
 pub mod cors;
 pub mod database;
 pub mod error;
+pub mod functions;
 pub mod identity;
 pub mod outbox;
 pub mod project;
@@ -22,6 +25,7 @@ pub mod schema;
 pub mod status;
 pub mod storage;
 pub mod table;
+pub mod vm;
 pub mod wire;
 pub mod world;
 

@@ -10,6 +10,15 @@ use matchit::Router;
 /// The project of a path without a `/<project>` prefix.
 pub const DEFAULT_PROJECT: &str = "default";
 
+/// Where Auth is.
+pub const AUTH: &str = "/auth/v1";
+
+/// Where functions are called.
+pub const FUNCTIONS: &str = "/functions/v1";
+
+/// Where the script is that pages of guest applications begin with.
+pub const SHIM: &str = "/gateway/shim.js";
+
 /// The part of the gateway that answers a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -17,6 +26,7 @@ pub enum Endpoint {
     GraphQl,
     Auth,
     Storage,
+    /// A call of a function.
     Functions,
     Realtime,
     /// A guest application.
@@ -26,6 +36,18 @@ pub enum Endpoint {
     Status,
     /// Mails and text messages that were written.
     Outbox,
+    /// The virtual machine: its state, its settings, its runtimes.
+    Vm,
+    /// Guest applications: what is deployed, and what of it runs.
+    Apps,
+    /// Edge Functions: what is deployed.
+    DeployedFunctions,
+    /// What functions find in their environment.
+    Secrets,
+    /// Wakes the gateway, and does nothing else.
+    Wake,
+    /// The script that pages of guest applications begin with.
+    Shim,
     Health,
     /// A path under an API's name that no API has: a 404 of ours, not the network's.
     Unknown,
@@ -80,12 +102,18 @@ const TABLE: &[Entry] = &[
     leaf("/health", Endpoint::Health),
     leaf("/gateway/status", Endpoint::Status),
     tree("/gateway/outbox", Endpoint::Outbox),
+    tree("/gateway/vm", Endpoint::Vm),
+    tree("/gateway/apps", Endpoint::Apps),
+    tree("/gateway/functions", Endpoint::DeployedFunctions),
+    tree("/gateway/secrets", Endpoint::Secrets),
+    leaf("/gateway/wake", Endpoint::Wake),
+    leaf(SHIM, Endpoint::Shim),
     leaf("/pg/query", Endpoint::Query),
     tree("/rest/v1", Endpoint::Rest),
     tree("/graphql/v1", Endpoint::GraphQl),
-    tree("/auth/v1", Endpoint::Auth),
+    tree(AUTH, Endpoint::Auth),
     tree("/storage/v1", Endpoint::Storage),
-    tree("/functions/v1", Endpoint::Functions),
+    tree(FUNCTIONS, Endpoint::Functions),
     tree("/realtime/v1", Endpoint::Realtime),
     tree("/app/{name}", Endpoint::App),
     tree("/rest/v{version}", Endpoint::Unknown),
@@ -230,6 +258,14 @@ mod tests {
                 "/gateway/status",
                 "/gateway/outbox",
                 "/gateway/outbox/1",
+                "/gateway/vm",
+                "/gateway/vm/runtimes/node",
+                "/gateway/apps",
+                "/gateway/apps/web/logs",
+                "/gateway/functions/hello/logs",
+                "/gateway/secrets",
+                "/gateway/wake",
+                "/gateway/shim.js",
                 "/pg/query",
                 "/rest/v1",
                 "/rest/v1/",
@@ -253,6 +289,14 @@ mod tests {
                 /gateway/status Status project=- name= rest=
                 /gateway/outbox Outbox project=- name= rest=
                 /gateway/outbox/1 Outbox project=- name= rest=/1
+                /gateway/vm Vm project=- name= rest=
+                /gateway/vm/runtimes/node Vm project=- name= rest=/runtimes/node
+                /gateway/apps Apps project=- name= rest=
+                /gateway/apps/web/logs Apps project=- name= rest=/web/logs
+                /gateway/functions/hello/logs DeployedFunctions project=- name= rest=/hello/logs
+                /gateway/secrets Secrets project=- name= rest=
+                /gateway/wake Wake project=- name= rest=
+                /gateway/shim.js Shim project=- name= rest=
                 /pg/query Query project=- name= rest=
                 /rest/v1 Rest project=- name= rest=
                 /rest/v1/ Rest project=- name= rest=/

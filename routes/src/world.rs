@@ -7,7 +7,7 @@ use futures::{Stream, future::LocalBoxFuture};
 
 use crate::blobs::Files;
 
-use crate::body::BodyError;
+use crate::body::{Body, BodyError};
 
 /// Milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -204,12 +204,45 @@ pub trait World {
         None
     }
 
+    /// Encrypts what only this project's gateway is to read again, with a key that is kept where the
+    /// database is not. Whoever has both, as a copy of everything, has what is sealed.
+    fn seal(
+        &self,
+        _project: &str,
+        _bytes: Bytes,
+    ) -> impl Future<Output = Result<Bytes, SealError>> {
+        std::future::ready(Err(SealError::NoKey))
+    }
+
+    /// What [`World::seal`] was given to make these bytes. It fails where they were changed since, or
+    /// sealed for another project, or with a key that is gone.
+    fn open(
+        &self,
+        _project: &str,
+        _sealed: Bytes,
+    ) -> impl Future<Output = Result<Bytes, SealError>> {
+        std::future::ready(Err(SealError::NoKey))
+    }
+
     /// Does a task that no request waits for. It may be ended at any moment, with the gateway.
     fn spawn(&self, _task: LocalBoxFuture<'static, ()>) {}
 
     /// Where the database of `project` is open; `None` while nobody has said.
     fn host(&self, _project: &str) -> Option<Host> {
         None
+    }
+
+    /// Asks the VM worker of `project`, and through it the applications in its virtual machine: the
+    /// paths are those of `vm` and `apps`, the host says nothing. Where no worker is there, `wake`
+    /// starts one; without it, that is [`Unavailable::NoOwner`]. Dropping the answer, or the future
+    /// before it, tells the worker that nobody listens.
+    fn guest(
+        &self,
+        _project: &str,
+        _request: http::Request<Body>,
+        _wake: bool,
+    ) -> impl Future<Output = Result<http::Response<Body>, Unavailable>> {
+        std::future::ready(Err(Unavailable::NoOwner))
     }
 
     /// Bytes of memory that the gateway itself takes, where that is known.
@@ -228,6 +261,26 @@ pub struct Host {
     /// Whether it outlives the worker.
     pub durable: bool,
 }
+
+/// Why something was not sealed, or not opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SealError {
+    /// Nothing here keeps a key.
+    NoKey,
+    /// The text is for a person.
+    Failed(String),
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKey => formatter.write_str("Nothing here keeps a key for secrets"),
+            Self::Failed(reason) => write!(formatter, "The secret could not be sealed: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for SealError {}
 
 /// A mail on its way to a mail server.
 #[derive(Debug, Clone, PartialEq, Eq)]

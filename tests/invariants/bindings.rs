@@ -12,7 +12,7 @@ const BINDINGS: [&str; 5] = [
     "web-sys",
     "gloo",
 ];
-const PURE: [&str; 2] = ["routes", "port"];
+const PURE: [&str; 3] = ["routes", "port", "control"];
 
 /// `jsonwebtoken` names js-sys on wasm32 for its own clock, which `routes` never asks: it is given
 /// the time. Known, and listed so that a second one announces itself.
@@ -46,7 +46,12 @@ fn bindings_stand_only_in_shells() {
         "routes/src",
         "sw/src",
         "vm-bridge/port/src",
+        "vm-bridge/wire/src",
+        "vm-bridge/control/src",
         "vm-bridge/database/src",
+        "vm-bridge/http1/src",
+        "vm-bridge/network/src",
+        "vm-bridge/machine/src",
     ] {
         for file in source::files(folder) {
             if source::name(&file).contains("/src/shell") {

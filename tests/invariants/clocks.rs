@@ -2,11 +2,16 @@
 
 use crate::source::{self, Word};
 
-const CORE: [&str; 4] = [
+const CORE: [&str; 9] = [
     "routes/src",
     "sw/src",
     "vm-bridge/port/src",
+    "vm-bridge/wire/src",
+    "vm-bridge/control/src",
     "vm-bridge/database/src",
+    "vm-bridge/http1/src",
+    "vm-bridge/network/src",
+    "vm-bridge/machine/src",
 ];
 
 /// Modules, functions and types that answer differently the second time they are asked.

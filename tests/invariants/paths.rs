@@ -8,7 +8,7 @@ const TABLE: &str = "routes/src/table.rs";
 /// Tables of paths behind an API's own.
 const API_TABLES: [&str; 2] = ["routes/src/auth/table.rs", "routes/src/storage/table.rs"];
 /// What the gateway serves, as it would stand in a string.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 16] = [
     "/rest/v1",
     "/auth/v1",
     "/storage/v1",
@@ -18,14 +18,24 @@ const PATHS: [&str; 10] = [
     "/pg/query",
     "/gateway/status",
     "/gateway/outbox",
+    "/gateway/vm",
+    "/gateway/apps",
+    "/gateway/functions",
+    "/gateway/secrets",
+    "/gateway/wake",
+    "/gateway/shim.js",
     "/health",
 ];
 
 /// Clients like any other, and what tells a person an address: these may name what they call.
-const CLIENTS: [&str; 3] = [
+const CLIENTS: [&str; 7] = [
     "static/src/page",
+    "static/src/api",
     "static/src/gateway.ts",
+    "static/src/vm/worker.ts",
     "static/src/node/serve.ts",
+    "static/src/node/functions.ts",
+    "static/src/functions/functions.ts",
 ];
 
 #[test]

@@ -3,15 +3,18 @@
 use crate::source::{self, Word};
 
 /// Each API's one place, and the fixed statements around it.
-const WRITERS: [&str; 8] = [
+const WRITERS: [&str; 11] = [
     "routes/src/storage/sql/",
     "routes/src/auth/sql/",
+    "routes/src/apps/sql.rs",
+    "routes/src/functions/sql.rs",
     "routes/src/database/",
     "routes/src/rest/sql/",
     "routes/src/schema/",
     "routes/src/console/",
     "routes/src/outbox/sql.rs",
     "vm-bridge/database/src/",
+    "vm-bridge/machine/src/postgres/",
 ];
 
 #[test]
@@ -21,6 +24,9 @@ fn sql_is_written_only_where_it_belongs() {
         "sw/src",
         "vm-bridge/port/src",
         "vm-bridge/database/src",
+        "vm-bridge/http1/src",
+        "vm-bridge/network/src",
+        "vm-bridge/machine/src",
     ] {
         for file in source::files(folder) {
             let name = source::name(&file);

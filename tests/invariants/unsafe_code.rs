@@ -2,8 +2,8 @@
 
 use crate::source::{self, Word};
 
-/// None needs it today. A module listed here says SAFETY at each use.
-const MODULES: [&str; 0] = [];
+/// A module listed here says SAFETY at each use.
+const MODULES: [&str; 1] = ["vm-bridge/guest/src/system/entropy.rs"];
 
 #[test]
 fn unsafe_stands_only_in_named_modules() {
@@ -11,7 +11,12 @@ fn unsafe_stands_only_in_named_modules() {
         "routes/src",
         "sw/src",
         "vm-bridge/port/src",
+        "vm-bridge/control/src",
+        "vm-bridge/guest/src",
         "vm-bridge/database/src",
+        "vm-bridge/http1/src",
+        "vm-bridge/network/src",
+        "vm-bridge/machine/src",
         "tests",
         "xtask/src",
     ] {

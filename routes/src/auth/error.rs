@@ -118,6 +118,7 @@ codes! {
     OAuthClientNotFound "oauth_client_not_found"
     OAuthAuthorizationNotFound "oauth_authorization_not_found"
     OAuthConsentNotFound "oauth_consent_not_found"
+    ProviderNotFound "provider_not_found"
     FeatureDisabled "feature_disabled"
     PasskeyDisabled "passkey_disabled"
     WebAuthnChallengeNotFound "webauthn_challenge_not_found"

@@ -78,7 +78,7 @@ pub(super) fn jwks<W: World>(context: &Context<'_, W>) -> Response<Body> {
     cached(super::json(json!({"keys": keys})))
 }
 
-/// `GET /.well-known/openid-configuration`. Source: `OpenID` Connect Discovery 1.0, section 3.
+/// `GET /.well-known/openid-configuration`, and the same as RFC 8414 has it. Source: `OpenID` Connect Discovery 1.0, section 3.
 pub(super) fn openid_configuration<W: World>(context: &Context<'_, W>) -> Response<Body> {
     cached(super::json(openid(context)))
 }
@@ -89,13 +89,12 @@ fn openid<W: World>(context: &Context<'_, W>) -> Value {
         "" => url.as_str(),
         issuer => issuer,
     };
-    json!({
+    let mut configuration = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{url}/oauth/authorize"),
         "token_endpoint": format!("{url}/oauth/token"),
         "jwks_uri": format!("{url}/.well-known/jwks.json"),
         "userinfo_endpoint": format!("{url}/oauth/userinfo"),
-        "registration_endpoint": format!("{url}/oauth/clients/register"),
         "scopes_supported": ["openid", "profile", "email", "phone"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -108,7 +107,12 @@ fn openid<W: World>(context: &Context<'_, W>) -> Value {
             "phone_number", "phone_number_verified", "name", "picture", "preferred_username", "updated_at",
         ],
         "code_challenge_methods_supported": ["S256", "plain"],
-    })
+    });
+    if context.settings.oauth_server_allow_dynamic_registration {
+        let endpoint = format!("{url}/oauth/clients/register");
+        configuration["registration_endpoint"] = endpoint.into();
+    }
+    configuration
 }
 
 fn cached(mut response: Response<Body>) -> Response<Body> {

@@ -8,6 +8,7 @@ pub mod address;
 pub mod admin;
 pub mod audit;
 pub mod caller;
+mod captcha;
 pub mod context;
 pub mod delivery;
 pub mod error;
@@ -108,6 +109,7 @@ fn url(world: &impl World, settings: &Settings, uri: &http::Uri, path: &str) -> 
 
 async fn answer<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, AuthError> {
     let method = context.method();
+    captcha::check(context).await?;
     // Where the project is no provider, its paths are not there.
     let provides = context.settings.oauth_server_enabled;
     match (context.route.endpoint, method.as_str()) {
@@ -152,12 +154,27 @@ async fn answer<W: World>(context: &Context<'_, W>) -> Result<Response<Body>, Au
         (Endpoint::AdminOAuthClientSecret, "POST") if provides => {
             oauth_server::regenerate_secret(context).await
         }
+        (Endpoint::OAuthServerMetadata, "GET") if provides => {
+            Ok(info::openid_configuration(context))
+        }
+        (Endpoint::OAuthAuthorize, "GET") if provides => oauth_server::authorize(context).await,
+        (Endpoint::OAuthAuthorization, "GET") if provides => oauth_server::show(context).await,
+        (Endpoint::OAuthConsent, "POST") if provides => oauth_server::answer(context).await,
+        (Endpoint::OAuthToken, "POST") if provides => oauth_server::token(context).await,
+        (Endpoint::OAuthUserInfo, "GET") if provides => oauth_server::userinfo(context).await,
+        (Endpoint::OAuthGrants, "GET") if provides => oauth_server::grants(context).await,
+        (Endpoint::OAuthGrants, "DELETE") if provides => oauth_server::revoke(context).await,
         (Endpoint::OAuthRegister, "POST") if provides => {
             oauth_server::register_dynamically(context).await
         }
         (Endpoint::Sso | Endpoint::SamlAcs, "POST") | (Endpoint::SamlMetadata, "GET") => {
             Err(sso::disabled())
         }
+        (Endpoint::AdminCustomProviders, "GET") => external::custom::list(context).await,
+        (Endpoint::AdminCustomProviders, "POST") => external::custom::create(context).await,
+        (Endpoint::AdminCustomProvider, "GET") => external::custom::get(context).await,
+        (Endpoint::AdminCustomProvider, "PUT") => external::custom::update(context).await,
+        (Endpoint::AdminCustomProvider, "DELETE") => external::custom::delete(context).await,
         (Endpoint::AdminSsoProviders, "GET") => sso::list(context).await,
         (Endpoint::AdminSsoProviders, "POST") => sso::create(context),
         (Endpoint::AdminSsoProvider, "GET" | "PUT" | "DELETE") => sso::provider(context),

@@ -263,7 +263,10 @@ pub fn begin<W: World>(
         ),
         sql::users::signed_in(user_id),
     ];
-    statements.extend(context.remember(session.id));
+    // An application's session is not its user's page's.
+    if session.oauth_client_id.is_none() {
+        statements.extend(context.remember(session.id));
+    }
     (begun, statements)
 }
 

@@ -131,6 +131,10 @@ pub(super) async fn put<W: World>(context: &Context<'_, W>) -> Result<Response<B
         .run(&context.session(), &statements)
         .await?;
     let mut user = read_user(results.pop())?.ok_or_else(gone)?;
+    if parameters.password.is_some() {
+        delivery::notice::password_changed(context, &caller.user).await;
+    }
+    delivery::notice::phone_changed(context, &caller.user, &user).await;
 
     if let Some(email) = new_email.filter(|_| !email_at_once) {
         delivery::email_change(context, &user, email, challenge.as_ref()).await?;

@@ -2,16 +2,17 @@
 
 use std::{cell::RefCell, collections::HashSet, rc::Rc};
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde_json::json;
 
 use crate::{
-    ApiError, Body, World, auth,
+    ApiError, Body, World, apps, auth,
     config::Config,
-    console, cors, identity, outbox,
+    console, cors, functions, identity, outbox,
     project::{LoadError, Project, Registry},
     rest, schema, status, storage,
     table::{self, DEFAULT_PROJECT, Endpoint, Route},
+    vm,
 };
 
 /// Everything that answers requests, for every project.
@@ -20,6 +21,10 @@ pub struct Router<W> {
     projects: Registry<W>,
     /// The projects whose files were looked through for what no row names.
     swept: RefCell<HashSet<String>>,
+    /// What is known of guest applications.
+    apps: apps::Memory,
+    /// What is known of functions.
+    functions: functions::Memory,
 }
 
 /// What becomes of a request.
@@ -39,6 +44,44 @@ pub struct Trusted;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client(pub String);
 
+/// Says that a request comes from inside the virtual machine: from a program of an application, by
+/// `localhost:5173`, or from the VM worker itself where it has the header [`INTERNAL`].
+///
+/// **Invariant:** it is never [`Trusted`] and never a [`Client`]'s, whatever else was said of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Guest;
+
+/// The header with which the VM worker asks for what is for itself alone. It means something beside
+/// [`Guest`] only, and the worker lets no program inside send it.
+pub const INTERNAL: &str = "x-gateway-internal";
+
+/// What a service worker knows of a request beside its headers, among which it sees no `Cookie`,
+/// `Origin`, `Referer` and `Sec-Fetch-…`. Where the shell says it, the gateway keeps the cookies of
+/// guest applications; where it does not, they travel as headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// The URL that its page or worker was made with (`Client.url`, which no script changes); `None`
+    /// for a navigation.
+    pub url: Option<String>,
+    /// `Request.referrer`, where there is one.
+    pub referrer: Option<String>,
+    /// `Request.mode`: `navigate`, `cors`, `no-cors`, `same-origin`, `websocket`.
+    pub mode: String,
+    /// `Request.destination`: `document`, `iframe`, `script`, or empty for `fetch()`.
+    pub destination: String,
+    /// Whether it may carry cookies (`Request.credentials` is not `omit`).
+    pub credentials: bool,
+}
+
+/// A request on its way into the virtual machine of a project: what [`Router::tunnel`] makes of a
+/// WebSocket.
+#[derive(Debug)]
+pub struct Tunnel {
+    pub project: String,
+    /// For [`World::guest`], or for the line with a port attached.
+    pub request: Request<Body>,
+}
+
 /// The payloads of the channel `pgrst`. Settings and schema are read together, so both mean the
 /// same here.
 const RELOADS: [&str; 3] = ["", "reload schema", "reload config"];
@@ -49,6 +92,8 @@ impl<W: World + 'static> Router<W> {
         Self {
             projects: Registry::new(Rc::new(world), config),
             swept: RefCell::default(),
+            apps: apps::Memory::default(),
+            functions: functions::Memory::default(),
         }
     }
 
@@ -60,6 +105,8 @@ impl<W: World + 'static> Router<W> {
     /// The database of `project` answers from now on. What it notified before now was missed.
     pub fn connected(&self, project: &str) {
         self.projects.reload(project);
+        self.apps.forget_all(project);
+        self.functions.forget(project);
     }
 
     /// Postgres notified in the database of `project`.
@@ -74,27 +121,91 @@ impl<W: World + 'static> Router<W> {
         self.projects.get(name).await
     }
 
+    /// Where a WebSocket leads: a GET of `/app/<name>/…`, of a function, or of `/gateway/vm/terminal` by the
+    /// gateway's own page, with what a page's script said of it. Else the answer that says why it leads nowhere.
+    pub async fn tunnel(&self, request: Request<Body>) -> Result<Tunnel, Response<Body>> {
+        let tunnel = Box::pin(self.find_tunnel(request)).await;
+        tunnel.map_err(ApiError::into_response)
+    }
+
+    async fn find_tunnel(&self, mut request: Request<Body>) -> Result<Tunnel, ApiError> {
+        let path = request.uri().path().to_owned();
+        // Only pages have them.
+        if request.extensions().get::<Guest>().is_some() {
+            return Err(unknown(&path));
+        }
+        let resolved = resolved(&request);
+        if let Some(resolved) = resolved {
+            *request.uri_mut() = resolved;
+        }
+        let own_path = request.uri().path().to_owned();
+        let route = table::find(&own_path).ok_or_else(|| unknown(&path))?;
+        let name = route.project.unwrap_or(DEFAULT_PROJECT);
+        let (head, _) = request.into_parts();
+        match (route.endpoint, route.rest) {
+            (Endpoint::App, rest) => {
+                let project = self.project(name).await?;
+                let world = self.projects.shared_world();
+                let app = (route.name, rest);
+                apps::traffic::tunnel(world, &self.apps, project, app, &head).await
+            }
+            (Endpoint::Functions, rest) => {
+                let project = self.project(name).await?;
+                let world = self.projects.shared_world();
+                let memory = (&self.functions, &self.apps);
+                functions::invoke::tunnel(world, memory, project, rest, &head).await
+            }
+            (Endpoint::Vm, "/terminal") => {
+                if head.extensions.get::<Trusted>().is_none() {
+                    let message = "Only the gateway's own page has a terminal";
+                    return Err(ApiError::new(StatusCode::FORBIDDEN, "GW403", message));
+                }
+                let project = self.project(name).await?;
+                vm::terminal(self.world(), &self.apps, &project, &head).await
+            }
+            _ => Err(unknown(&path)),
+        }
+    }
+
     /// Answers a request; never fails.
-    pub async fn handle(&self, request: Request<Body>) -> Handled {
+    pub async fn handle(&self, mut request: Request<Body>) -> Handled {
+        if request.extensions().get::<Guest>().is_some() {
+            let extensions = request.extensions_mut();
+            extensions.remove::<Trusted>();
+            extensions.remove::<Client>();
+            extensions.remove::<Sender>();
+        }
+        // What an application's page asks of the root of its origin is the application's own.
+        if let Some(resolved) = resolved(&request) {
+            if is_navigation(&request) {
+                return Handled::Response(moved(&resolved));
+            }
+            *request.uri_mut() = resolved;
+        }
         let Some(route) = table::find(request.uri().path()) else {
             return Handled::PassThrough;
         };
         let endpoint = route.endpoint;
         // What is behind a prefix that no project has is the network's, as a folder of a site.
-        if endpoint == Endpoint::App && route.project.is_some_and(|name| !self.projects.knows(name))
+        if endpoint == Endpoint::App
+            && let Some(name) = route.project
+            && !self.projects.knows(name)
+            && !self.world().has_project(name).await
         {
             return Handled::PassThrough;
         }
         let config = self.projects.config();
         let origin = request.headers().get(header::ORIGIN).cloned();
         let is_head = request.method() == Method::HEAD;
+        let asker = functions::audit::Asker::of(&request, &route);
         let trace = config.server_trace_header.as_deref();
         let trace = trace.and_then(|name| {
             let value = request.headers().get(name)?.clone();
             Some((header::HeaderName::from_bytes(name.as_bytes()).ok()?, value))
         });
         let preflight = match endpoint {
-            Endpoint::Status => None,
+            // An application answers for itself.
+            Endpoint::Status | Endpoint::App => None,
             _ => cors::preflight(&request),
         };
         let mut response = match preflight {
@@ -105,9 +216,17 @@ impl<W: World + 'static> Router<W> {
                 .unwrap_or_else(ApiError::into_response),
         };
         // The page's own origin is the only one that may read the project's keys.
-        if endpoint != Endpoint::Status {
+        let headers = response.headers();
+        let says_itself = endpoint == Endpoint::Functions
+            && headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        if !matches!(endpoint, Endpoint::Status | Endpoint::App) && !says_itself {
             let allowed = config.server_cors_allowed_origins.as_deref();
             cors::allow(origin.as_ref(), allowed, response.headers_mut());
+        }
+        if let Some(asker) = asker
+            && let Ok(project) = self.project(&asker.project).await
+        {
+            asker.tell(&project, self.world().now(), &mut response);
         }
         if let Some((name, value)) = trace {
             response.headers_mut().insert(name, value);
@@ -119,10 +238,15 @@ impl<W: World + 'static> Router<W> {
     async fn route(&self, request: Request<Body>) -> Result<Response<Body>, ApiError> {
         let path = request.uri().path().to_owned();
         let route = table::find(&path).ok_or_else(|| unknown(&path))?;
+        if request.extensions().get::<Guest>().is_some() && !is_for_guests(&request, &route) {
+            return Err(unknown(&path));
+        }
         let name = route.project.unwrap_or(DEFAULT_PROJECT);
         match route.endpoint {
             Endpoint::Health => allow(&request, &[Method::GET, Method::HEAD], || Ok(health())),
             Endpoint::Unknown => Err(unknown(&path)),
+            Endpoint::Wake => allow(&request, &[Method::GET, Method::HEAD], || Ok(no_content())),
+            Endpoint::Shim => allow(&request, &[Method::GET, Method::HEAD], || Ok(apps::shim())),
             Endpoint::Status => self.status(name, &request).await,
             Endpoint::Outbox => self.outbox(name, &request, route.rest).await,
             Endpoint::Query => self.query(name, request).await,
@@ -138,7 +262,45 @@ impl<W: World + 'static> Router<W> {
             }
             Endpoint::Auth => self.auth(name, request, route.rest).await,
             Endpoint::Storage => self.storage(name, request, route.rest).await,
-            Endpoint::Functions | Endpoint::Realtime | Endpoint::App => Ok(missing(&route)),
+            Endpoint::Vm => {
+                let project = self.project(name).await?;
+                // They wait for much at once; every request would carry the room for it.
+                let answer = vm::handle(self.world(), &self.apps, &project, route.rest, request);
+                Box::pin(answer).await
+            }
+            Endpoint::Apps => {
+                let project = self.project(name).await?;
+                let answer = apps::handle(self.world(), &self.apps, &project, route.rest, request);
+                Ok(Box::pin(answer).await?)
+            }
+            Endpoint::DeployedFunctions => {
+                let project = self.project(name).await?;
+                let (world, memory) = (self.world(), &self.functions);
+                let answer = functions::handle(world, memory, &project, route.rest, request);
+                Ok(Box::pin(answer).await?)
+            }
+            Endpoint::Secrets => {
+                let project = self.project(name).await?;
+                let (world, memory) = (self.world(), &self.functions);
+                let answer =
+                    functions::handle_secrets(world, memory, &project, route.rest, request);
+                Ok(Box::pin(answer).await?)
+            }
+            Endpoint::Functions => {
+                let project = self.project(name).await?;
+                let world = self.projects.shared_world();
+                let memory = (&self.functions, &self.apps);
+                let answer = functions::invoke::handle(world, memory, project, route.rest, request);
+                Ok(Box::pin(answer).await)
+            }
+            Endpoint::App => {
+                let project = self.project(name).await?;
+                let world = self.projects.shared_world();
+                let app = (route.name, route.rest);
+                let answer = apps::traffic::handle(world, &self.apps, project, app, request);
+                Ok(Box::pin(answer).await)
+            }
+            Endpoint::Realtime => Err(missing()),
         }
     }
 
@@ -175,8 +337,14 @@ impl<W: World + 'static> Router<W> {
         path: &str,
     ) -> Result<Response<Body>, ApiError> {
         let project = self.project(name).await?;
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         // Auth waits for much at once; every request would carry the room for it.
-        Ok(Box::pin(auth::handle(self.world(), &project, path, request)).await)
+        let response = Box::pin(auth::handle(self.world(), &project, path, request)).await;
+        // A session may have begun or ended, by a link too.
+        if !is_read || !response.status().is_success() {
+            self.apps.forget_tokens(name);
+        }
+        Ok(response)
     }
 
     async fn storage(
@@ -203,6 +371,9 @@ impl<W: World + 'static> Router<W> {
         }
         let project = self.project(name).await?;
         let answered = console::handle(self.world(), &project, request).await?;
+        // Whoever may run SQL may change what is deployed by it.
+        self.apps.forget(name);
+        self.functions.forget(name);
         // They come from the worker as well, but perhaps after the next request.
         for notification in answered.notifications {
             self.notified(name, &notification.channel, &notification.payload);
@@ -232,6 +403,57 @@ impl<W: World + 'static> Router<W> {
         let project = self.project(name).await?;
         let status = status::read(self.world(), &project).await?;
         allow(request, &[Method::GET, Method::HEAD], || Ok(status))
+    }
+}
+
+/// The address that a request of an application's page means, where it is not the one it has.
+fn resolved(request: &Request<Body>) -> Option<Uri> {
+    let sender = request.extensions().get::<Sender>()?;
+    // A frame or a worker without an address of its own is told by who it was made by.
+    let url = sender.url.as_ref().filter(|url| url.starts_with("http"));
+    let page = url.or(sender.referrer.as_ref())?;
+    let uri = request.uri();
+    let target = apps::resolve(page, &uri.to_string())?;
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target.try_into().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+fn is_navigation(request: &Request<Body>) -> bool {
+    let sender = request.extensions().get::<Sender>();
+    sender.is_some_and(|sender| sender.mode == "navigate")
+}
+
+/// Sends a navigation to where it meant to go, with its method and its body.
+fn moved(uri: &Uri) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    if let Ok(target) = HeaderValue::from_str(target) {
+        response.headers_mut().insert(header::LOCATION, target);
+    }
+    response
+}
+
+/// Whether a path is there for the virtual machine: the APIs and the applications are; of the gateway's
+/// own paths only those that the VM worker itself needs, and for itself alone.
+fn is_for_guests(request: &Request<Body>, route: &Route<'_>) -> bool {
+    let is_internal = request.headers().contains_key(INTERNAL);
+    match route.endpoint {
+        Endpoint::Status | Endpoint::Outbox | Endpoint::Vm | Endpoint::Secrets | Endpoint::Shim => {
+            false
+        }
+        Endpoint::Apps | Endpoint::DeployedFunctions | Endpoint::Wake => is_internal,
+        Endpoint::Rest
+        | Endpoint::GraphQl
+        | Endpoint::Auth
+        | Endpoint::Storage
+        | Endpoint::Functions
+        | Endpoint::Realtime
+        | Endpoint::App
+        | Endpoint::Query
+        | Endpoint::Health
+        | Endpoint::Unknown => true,
     }
 }
 
@@ -273,6 +495,12 @@ fn unknown(path: &str) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "GW404", message)
 }
 
+fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 fn health() -> Response<Body> {
     json_response(
         StatusCode::OK,
@@ -280,29 +508,10 @@ fn health() -> Response<Body> {
     )
 }
 
-/// What is not there yet says so, in the shape of errors that its clients read.
-fn missing(route: &Route<'_>) -> Response<Body> {
-    let status = StatusCode::NOT_IMPLEMENTED;
-    let part = match route.endpoint {
-        Endpoint::Functions => "The runtime of edge functions",
-        Endpoint::Realtime => "Realtime",
-        Endpoint::App => "The runtime of guest applications",
-        Endpoint::GraphQl => "GraphQL",
-        Endpoint::Rest
-        | Endpoint::Auth
-        | Endpoint::Storage
-        | Endpoint::Query
-        | Endpoint::Status
-        | Endpoint::Outbox
-        | Endpoint::Health
-        | Endpoint::Unknown => "This API",
-    };
-    let message = format!("{part} is not part of this gateway yet");
-    let body = match route.endpoint {
-        Endpoint::Functions => json!({"code": "NOT_IMPLEMENTED", "message": message}),
-        _ => return ApiError::new(status, "GW501", message).into_response(),
-    };
-    json_response(status, body)
+/// What is not there yet says so.
+fn missing() -> ApiError {
+    let message = "Realtime is not part of this gateway yet";
+    ApiError::new(StatusCode::NOT_IMPLEMENTED, "GW501", message)
 }
 
 pub(crate) fn json_response(status: StatusCode, body: serde_json::Value) -> Response<Body> {

@@ -250,14 +250,6 @@ fn what_needs_no_database_asks_none() {
     );
     check(
         &router,
-        "POST /functions/v1/hello",
-        expect![[r#"
-            501 Not Implemented
-            content-length: 100
-            {"code":"NOT_IMPLEMENTED","message":"The runtime of edge functions is not part of this gateway yet"}"#]],
-    );
-    check(
-        &router,
         "GET /realtime/v1/websocket",
         expect![[r#"
         501 Not Implemented
@@ -265,16 +257,7 @@ fn what_needs_no_database_asks_none() {
         proxy-status: PostgREST; error=GW501
         {"code":"GW501","details":null,"hint":null,"message":"Realtime is not part of this gateway yet"}"#]],
     );
-    check(
-        &router,
-        "GET /app/web/",
-        expect![[r#"
-            501 Not Implemented
-            content-length: 121
-            proxy-status: PostgREST; error=GW501
-            {"code":"GW501","details":null,"hint":null,"message":"The runtime of guest applications is not part of this gateway yet"}"#]],
-    );
-    check(&router, "GET /demo/app/web/", expect!["passed through"]);
+    check(&router, "GET /nobody/app/web/", expect!["passed through"]);
     check(&router, "GET /assets/x.js", expect!["passed through"]);
     check(
         &router,
@@ -327,7 +310,6 @@ fn everybody_may_read_the_answers() {
         "/rest/v1/todos",
         "/rest/v2",
         "/auth/v1/user",
-        "/app/web",
         "/pg/query",
     ] {
         for method in ["GET", "OPTIONS", "POST"] {

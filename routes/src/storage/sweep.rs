@@ -38,8 +38,10 @@ pub async fn sweep<W: World>(world: &W, project: &str) -> Result<usize, Database
         return Ok(0);
     };
     let own = Session::of_role("supabase_storage_admin", "storage");
-    let expired = sql::resumable::expire(now.saturating_sub(tus::LIFETIME));
-    database.one(&own, expired).await?;
+    // Uploads in pieces and in parts that nobody went on with live for a day, as storage-api's do.
+    let begun = now.saturating_sub(tus::LIFETIME);
+    let expired = [sql::resumable::expire(begun), sql::s3::expire(begun)];
+    database.run(&own, &expired).await?;
     let resting: Vec<(BlobId, BlobEntry)> = listed
         .into_iter()
         .filter(|(_, entry)| entry.modified.saturating_add(REST) <= now)

@@ -309,14 +309,27 @@ const TABLE: &[Entry] = &[
 
 static ROUTERS: LazyLock<HashMap<Method, Router<Endpoint>>> = LazyLock::new(|| {
     let mut routers = HashMap::<Method, Router<Endpoint>>::new();
-    for entry in TABLE {
-        let router = routers.entry(entry.method.clone()).or_default();
+    let mut insert = |method: &Method, entry: &Entry| {
+        let router = routers.entry(method.clone()).or_default();
         router
             .insert(entry.path, entry.endpoint)
             .expect("the table's paths do not conflict");
+    };
+    for entry in TABLE {
+        insert(&entry.method, entry);
+    }
+    for entry in TABLE.iter().filter(|entry| is_read_without_body(entry)) {
+        insert(&HEAD, entry);
     }
     routers
 });
+
+/// Fastify answers HEAD wherever it answers GET, unless a path has a HEAD of its own; of one path
+/// storage-api does not want that.
+fn is_read_without_body(entry: &Entry) -> bool {
+    let of_its_own = |other: &Entry| other.method == HEAD && other.path == entry.path;
+    entry.method == GET && entry.endpoint != Endpoint::InfoPublic && !TABLE.iter().any(of_its_own)
+}
 
 impl Endpoint {
     /// What policies see as `storage.operation()`.
@@ -404,6 +417,12 @@ mod tests {
                 "GET /object/info/a/b",
                 "GET /object/info/public/a/b",
                 "HEAD /object/public/a/b",
+                "HEAD /object/sign/a/b",
+                "HEAD /object/info/a/b",
+                "HEAD /object/info/public/a/b",
+                "HEAD /object/a/b",
+                "HEAD /bucket/a",
+                "HEAD /render/image/public/a/b",
                 "POST /object/sign/a",
                 "POST /object/sign/a/b/c",
                 "POST /object/upload/sign/a/b/c",
@@ -434,6 +453,12 @@ mod tests {
                 GET /object/info/a/b Info "a" "b" storage.object.get_authenticated_info
                 GET /object/info/public/a/b InfoPublic "a" "b" storage.object.info_public
                 HEAD /object/public/a/b HeadPublic "a" "b" storage.object.info_public
+                HEAD /object/sign/a/b DownloadSigned "a" "b" storage.object.get_signed
+                HEAD /object/info/a/b Info "a" "b" storage.object.get_authenticated_info
+                HEAD /object/info/public/a/b Info "public" "a/b" storage.object.get_authenticated_info
+                HEAD /object/a/b Head "a" "b" storage.object.head_authenticated_info
+                HEAD /bucket/a GetBucket "a" "" storage.bucket.get
+                HEAD /render/image/public/a/b Render(Public) "a" "b" storage.render.image_public
                 POST /object/sign/a SignMany "a" "" storage.object.sign_many
                 POST /object/sign/a/b/c Sign "a" "b/c" storage.object.sign
                 POST /object/upload/sign/a/b/c SignUpload "a" "b/c" storage.object.sign_upload_url

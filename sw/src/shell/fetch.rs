@@ -9,7 +9,9 @@ use routes::{Body, body::BodyError, world::FetchError};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 
-use super::{convert, describe, stream::Incoming, timer::Timer};
+use super::{convert, describe, stream::Incoming};
+use wire::shell::Timer;
+
 use crate::border;
 
 /// The largest answer that is read.

@@ -1,21 +1,27 @@
 //! The gateway as JavaScript sees it.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::Cell,
+    rc::{Rc, Weak},
+};
 
-use http::{HeaderMap, Response, StatusCode};
+use futures::FutureExt as _;
+use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use js_sys::Promise;
 use routes::{
     ApiError, Body, Handled, Router,
-    router::{Client, Trusted},
+    table::{self, Endpoint},
 };
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::future_to_promise;
 
 use super::{
     abort::{GivenUp, unless_aborted},
+    caller::Caller,
     convert::{self, Unanswerable},
     link::News,
     surroundings::Surroundings,
+    tunnel,
 };
 use crate::{border::Refused, options::Options};
 
@@ -28,6 +34,10 @@ extern "C" {
     /// A request waits for a port to this project's database.
     #[wasm_bindgen(js_namespace = supervisor, js_name = wantPort)]
     fn want_port(project: &str);
+
+    /// Some VM worker waits for a port to this instance: each that is there is to hand one over.
+    #[wasm_bindgen(js_namespace = supervisor, js_name = wantGuests)]
+    fn want_guests();
 }
 
 /// The gateway: requests in, responses out, ports to databases beside.
@@ -54,19 +64,19 @@ impl Gateway {
         let options = Options::parse(options).map_err(readable)?;
         let headers = options.header_map().map_err(readable)?;
         let config = options.config().map_err(readable)?;
-        let shared = Rc::new_cyclic(|this: &std::rc::Weak<Shared>| {
+        let shared = Rc::new_cyclic(|this: &Weak<Shared>| {
             let this = this.clone();
-            let world =
-                Surroundings::new(&options.build, &options.life, move |project, news| {
-                    match (news, this.upgrade()) {
-                        (News::WantPort, _) => want_port(project),
-                        (News::Connected, Some(shared)) => shared.router.connected(project),
-                        (News::Notify { channel, payload }, Some(shared)) => {
-                            shared.router.notified(project, &channel, &payload);
-                        }
-                        (News::Connected | News::Notify { .. }, None) => {}
-                    }
-                });
+            let answering = this.clone();
+            let tell = move |project: &str, news| match (news, this.upgrade()) {
+                (News::WantPort, _) => want_port(project),
+                (News::Connected, Some(shared)) => shared.router.connected(project),
+                (News::Notify { channel, payload }, Some(shared)) => {
+                    shared.router.notified(project, &channel, &payload);
+                }
+                (News::Connected | News::Notify { .. }, None) => {}
+            };
+            let answer = move |request| answer_inside(answering.clone(), request).boxed_local();
+            let world = Surroundings::new(&options.build, &options.life, tell, answer);
             Shared {
                 router: Router::new(world, config),
                 headers,
@@ -77,17 +87,11 @@ impl Gateway {
     }
 
     /// Answers a request. The promise resolves to a `Response`, or to `undefined` where the request is
-    /// not the gateway's after all. `trusted` is whether its sender may see the project's keys;
-    /// `client` names that sender, where it has a name.
-    pub fn handle(
-        &self,
-        request: web_sys::Request,
-        trusted: bool,
-        client: Option<String>,
-    ) -> Promise {
+    /// not the gateway's after all. `from` is who sent it, where that is known.
+    pub fn handle(&self, request: web_sys::Request, from: Option<Caller>) -> Promise {
         let shared = Rc::clone(&self.shared);
         future_to_promise(async move {
-            let response = shared.answer(request, trusted, client).await;
+            let response = shared.answer(request, from).await;
             Ok(response.map_or(JsValue::UNDEFINED, JsValue::from))
         })
     }
@@ -113,7 +117,46 @@ impl Gateway {
     /// Another page may have this project's database open now.
     #[wasm_bindgen(js_name = ownerChanged)]
     pub fn owner_changed(&self, project: &str) {
-        self.shared.router.world().link(project).owner_changed();
+        let world = self.shared.router.world();
+        world.link(project).owner_changed();
+        world.wire(project).line().owner_changed();
+    }
+
+    /// Takes a port to this project's VM worker.
+    #[wasm_bindgen(js_name = attachGuest)]
+    pub fn attach_guest(&self, project: &str, port: web_sys::MessagePort) {
+        self.shared.router.world().wire(project).attach(port);
+    }
+
+    /// This project has no VM worker, and none was started.
+    #[wasm_bindgen(js_name = guestAbsent)]
+    pub fn guest_absent(&self, project: &str) {
+        self.shared.router.world().wire(project).line().absent();
+    }
+
+    /// This project's VM worker cannot be started; `reason` is for a person.
+    #[wasm_bindgen(js_name = guestFailed)]
+    pub fn guest_failed(&self, project: &str, reason: &str) {
+        let wire = self.shared.router.world().wire(project);
+        wire.line().unable(reason);
+    }
+
+    /// Connects a page's WebSocket: `port` is what it has instead of a connection. What becomes of it
+    /// is said there. `headers` are those that came with it, where somebody else than a page asks.
+    pub fn tunnel(
+        &self,
+        url: String,
+        protocols: Vec<String>,
+        port: web_sys::MessagePort,
+        from: Caller,
+        headers: Option<web_sys::Headers>,
+    ) -> Promise {
+        let shared = Rc::clone(&self.shared);
+        future_to_promise(async move {
+            let headers = headers.as_ref();
+            tunnel::open(&shared.router, &url, &protocols, headers, port, &from).await;
+            Ok(JsValue::UNDEFINED)
+        })
     }
 
     /// Says goodbye to every database.
@@ -132,18 +175,19 @@ impl Shared {
     async fn answer(
         &self,
         request: web_sys::Request,
-        trusted: bool,
-        client: Option<String>,
+        from: Option<Caller>,
     ) -> Option<web_sys::Response> {
         let signal = request.signal();
+        let mut extensions = Extensions::new();
+        if let Some(from) = from {
+            from.tell(&request, &mut extensions);
+        }
         let mut response = match convert::request_in(request) {
             Err(refused) => refusal(&refused),
             Ok(mut request) => {
-                if trusted {
-                    request.extensions_mut().insert(Trusted);
-                }
-                if let Some(client) = client {
-                    request.extensions_mut().insert(Client(client));
+                *request.extensions_mut() = extensions;
+                if is_wake(request.uri().path()) {
+                    want_guests();
                 }
                 match unless_aborted(&signal, self.route(request)).await {
                     Ok(Handled::Response(response)) => response,
@@ -159,10 +203,30 @@ impl Shared {
         Some(convert::response_out(response).unwrap_or_else(|error| fallback(&error)))
     }
 
-    async fn route(&self, request: http::Request<Body>) -> Handled {
+    async fn route(&self, request: Request<Body>) -> Handled {
         let handled = self.router.handle(request).await;
         assert!(!self.faulty.get(), "a fault that was asked for");
         handled
+    }
+}
+
+fn is_wake(path: &str) -> bool {
+    table::find(path).is_some_and(|route| route.endpoint == Endpoint::Wake)
+}
+
+/// Answers a request out of a virtual machine, where there is no network to pass it to.
+async fn answer_inside(shared: Weak<Shared>, request: Request<Body>) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let Some(shared) = shared.upgrade() else {
+        let message = "The gateway is closing";
+        return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "GW503", message).into_response();
+    };
+    match shared.route(request).await {
+        Handled::Response(response) => response,
+        Handled::PassThrough => {
+            let message = format!("No API answers {path}");
+            ApiError::new(StatusCode::NOT_FOUND, "GW404", message).into_response()
+        }
     }
 }
 

@@ -1,79 +1,31 @@
-//! The line to one project's database: the port client, driven.
+//! The line to one project's database, as the router sees it.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-    fmt,
-    pin::Pin,
-    rc::{Rc, Weak},
-    task::{Context, Poll, Waker},
-};
+use std::{fmt, rc::Rc};
 
-use bytes::Bytes;
-use futures::Stream;
-use port::{Client, Conversation, Limits, Lost, Milliseconds, Output, PortId, Storage};
+use futures::StreamExt as _;
+use port::{Conversation, Lost, Storage};
 use routes::world::{Answer, Exchange, Host, Transaction, Unavailable};
 
-use super::{
-    attached::{Attached, Heard},
-    now,
-    timer::Timer,
-};
-
-/// What the line tells the gateway.
-#[derive(Debug)]
-pub(super) enum News {
-    /// Nobody is on the line: a port is wanted.
-    WantPort,
-    /// A database answers from now on; what it notified before was missed.
-    Connected,
-    Notify {
-        channel: String,
-        payload: String,
-    },
-}
+pub(super) use wire::shell::News;
 
 /// The line to one project's database.
-///
-/// **Invariant:** no borrow of a cell is held while JavaScript or a waker is called.
-pub(super) struct Link {
-    client: RefCell<Client>,
-    ports: RefCell<BTreeMap<PortId, Attached>>,
-    owners: RefCell<BTreeMap<PortId, String>>,
-    readers: RefCell<BTreeMap<Conversation, Waker>>,
-    timer: RefCell<Option<(Milliseconds, Timer)>>,
-    driving: Cell<bool>,
-    tell: Box<dyn Fn(News)>,
-    this: Weak<Self>,
-}
+pub(super) struct Link(Rc<wire::shell::Link>);
 
 impl Link {
     /// A line with nobody at its other end yet.
     pub(super) fn new(build: &str, life: &str, tell: impl Fn(News) + 'static) -> Rc<Self> {
-        Rc::new_cyclic(|this| Self {
-            client: RefCell::new(Client::new(build, life, Limits::default())),
-            ports: RefCell::default(),
-            owners: RefCell::default(),
-            readers: RefCell::default(),
-            timer: RefCell::default(),
-            driving: Cell::new(false),
-            tell: Box::new(tell),
-            this: this.clone(),
-        })
+        Rc::new(Self(wire::shell::Link::new(build, life, tell)))
     }
 
     /// Where the database is open, once it answers.
     pub(super) fn host(&self) -> Option<Host> {
-        let client = self.client.borrow();
-        let storage = client.welcome()?.storage;
+        let (storage, owner) = self.0.host()?;
         let (storage, durable) = match storage {
             Storage::Memory => ("memory", false),
             Storage::Opfs => ("opfs", true),
             Storage::IndexedDb => ("indexeddb", true),
             Storage::Directory => ("directory", true),
         };
-        // The one port that is open is the one in use.
-        let owner = self.owners.borrow().values().next().cloned();
         Some(Host {
             owner,
             storage: storage.to_owned(),
@@ -83,175 +35,39 @@ impl Link {
 
     /// Takes a port that a page handed over; `owner` names the page.
     pub(super) fn attach(&self, port: web_sys::MessagePort, owner: Option<String>) {
-        let id = self.client.borrow_mut().handle_port(now());
-        if let Some(owner) = owner {
-            self.owners.borrow_mut().insert(id, owner);
-        }
-        let this = self.this.clone();
-        let attached = Attached::new(port, move |heard| {
-            if let Some(link) = this.upgrade() {
-                link.step(|client, now| match heard {
-                    Heard::Buffer(buffer) => client.handle_buffer(id, buffer.into(), now),
-                    Heard::Closed => client.handle_lost(id, now),
-                });
-            }
-        });
-        self.ports.borrow_mut().insert(id, attached);
-        self.drive();
+        self.0.attach(port, owner);
     }
 
     /// Another tab may own the database now.
     pub(super) fn owner_changed(&self) {
-        self.step(Client::handle_owner_changed);
+        self.0.owner_changed();
     }
 
     /// Says goodbye.
     pub(super) fn close(&self) {
-        self.step(|client, _now| client.close());
+        self.0.close();
     }
 
     /// Sends an exchange; its answer comes, or an error does, but never nothing.
     pub(super) fn exchange(&self, exchange: Exchange) -> Answer {
-        let exchange = port::Exchange {
+        let (conversation, reading) = self.0.exchange(port::Exchange {
             messages: exchange.messages,
             idempotent: exchange.idempotent,
             continues: exchange
                 .transaction
                 .map(|Transaction(number)| Conversation(number)),
             hold: exchange.hold,
-        };
-        let conversation = self.step(|client, now| client.open(exchange, now));
+        });
         Answer {
-            chunks: Box::pin(Reading {
-                link: self.this.clone(),
-                conversation,
-            }),
+            chunks: Box::pin(reading.map(|chunk| chunk.map_err(unavailable))),
             transaction: Transaction(conversation.0),
         }
-    }
-
-    fn step<Outcome>(&self, step: impl FnOnce(&mut Client, Milliseconds) -> Outcome) -> Outcome {
-        let outcome = step(&mut self.client.borrow_mut(), now());
-        self.drive();
-        outcome
-    }
-
-    /// Does what the client wants done, then sets the timer for what it wants to be told.
-    fn drive(&self) {
-        // What is done below may lead back here; the outer turn of the loop does the rest.
-        if self.driving.replace(true) {
-            return;
-        }
-        loop {
-            let output = self.client.borrow_mut().poll_output();
-            match output {
-                Some(output) => self.perform(output),
-                None => break,
-            }
-        }
-        self.driving.set(false);
-        self.set_timer();
-    }
-
-    fn perform(&self, output: Output) {
-        match output {
-            Output::WantPort => (self.tell)(News::WantPort),
-            Output::Connected { .. } => (self.tell)(News::Connected),
-            Output::Notify { channel, payload } => (self.tell)(News::Notify { channel, payload }),
-            Output::Post { port, buffer } => {
-                let posted = match self.ports.borrow().get(&port) {
-                    Some(attached) => attached.post(&buffer),
-                    None => Ok(()),
-                };
-                if posted.is_err() {
-                    self.client.borrow_mut().handle_lost(port, now());
-                }
-            }
-            Output::Watch { port, life } => {
-                let this = self.this.clone();
-                if let Some(attached) = self.ports.borrow_mut().get_mut(&port) {
-                    attached.watch(&life, move || {
-                        if let Some(link) = this.upgrade() {
-                            link.step(|client, now| client.handle_lost(port, now));
-                        }
-                    });
-                }
-            }
-            Output::Close { port } => {
-                self.owners.borrow_mut().remove(&port);
-                let closed = self.ports.borrow_mut().remove(&port);
-                drop(closed);
-            }
-            Output::Readable { conversation } => {
-                let reader = self.readers.borrow_mut().remove(&conversation);
-                if let Some(reader) = reader {
-                    reader.wake();
-                }
-            }
-        }
-    }
-
-    /// One timer for the earliest deadline. One that is set for an earlier moment is left alone: when
-    /// it comes, the client says what to wait for next. So a request sets no timer of its own.
-    fn set_timer(&self) {
-        let Some(due) = self.client.borrow().poll_timeout() else {
-            self.timer.take();
-            return;
-        };
-        if self
-            .timer
-            .borrow()
-            .as_ref()
-            .is_some_and(|(set, _)| *set <= due)
-        {
-            return;
-        }
-        let this = self.this.clone();
-        let timer = Timer::new(due.saturating_sub(now()), move || {
-            if let Some(link) = this.upgrade() {
-                // A closure that drops itself lives until it returns.
-                drop(link.timer.take());
-                link.step(Client::handle_timeout);
-            }
-        });
-        self.timer.replace(Some((due, timer)));
     }
 }
 
 impl fmt::Debug for Link {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Link").finish_non_exhaustive()
-    }
-}
-
-/// The bytes of one answer. Dropping it tells the database that nobody listens.
-struct Reading {
-    link: Weak<Link>,
-    conversation: Conversation,
-}
-
-impl Stream for Reading {
-    type Item = Result<Bytes, Unavailable>;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(link) = self.link.upgrade() else {
-            return Poll::Ready(None);
-        };
-        let read = link.step(|client, now| client.read(self.conversation, now));
-        if read.is_pending() {
-            let waker = context.waker().clone();
-            link.readers.borrow_mut().insert(self.conversation, waker);
-        }
-        read.map(|chunk| chunk.map(|chunk| chunk.map_err(unavailable)))
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        if let Some(link) = self.link.upgrade() {
-            link.readers.borrow_mut().remove(&self.conversation);
-            link.step(|client, now| client.cancel(self.conversation, now));
-        }
     }
 }
 

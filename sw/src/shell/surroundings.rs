@@ -1,28 +1,33 @@
-//! The router's world in JavaScript: its clock, its randomness, and a line to each project's database.
+//! The router's world in JavaScript: its clock, its randomness, and lines to each project's database
+//! and VM worker.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use futures::{channel::oneshot, future::LocalBoxFuture};
+use futures::{FutureExt as _, channel::oneshot, future::LocalBoxFuture};
 use js_sys::{ArrayBuffer, Promise, Uint8Array};
+use port::peer::{Limits, Side};
 use routes::{
-    World,
+    Body, World,
     blobs::Files,
     world::{
-        Answer, Exchange, FetchError, Host, Mail, RenderError, Rendered, Timestamp, Unavailable,
+        Answer, Exchange, FetchError, Host, Mail, RenderError, Rendered, SealError, Timestamp,
+        Unavailable,
     },
 };
 
 use serde_json::json;
 use wasm_bindgen::{JsCast as _, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
+use wire::shell::{Timer, Wire};
+
+use crate::line;
 
 use super::{
     fetch,
     files::ProjectFiles,
     link::{Link, News},
-    pictures,
-    timer::Timer,
+    pictures, secrets,
 };
 
 #[wasm_bindgen]
@@ -44,6 +49,11 @@ extern "C" {
     #[wasm_bindgen(js_namespace = supervisor)]
     fn deliver(mail: &str) -> Promise;
 
+    /// A request waits for a port to the VM worker of this project, which is to be started if it is not
+    /// there, or not.
+    #[wasm_bindgen(js_namespace = supervisor, js_name = wantGuest)]
+    fn want_guest(project: &str, start: bool);
+
     /// The origin of all requests, where they cannot lie about it.
     #[wasm_bindgen(js_namespace = supervisor)]
     fn origin() -> Option<String>;
@@ -52,22 +62,36 @@ extern "C" {
 /// Hears, with the project's name, of what comes over its line.
 type Tell = Rc<dyn Fn(&str, News)>;
 
+/// Answers a request out of a project's VM.
+type Answering = Rc<dyn Fn(http::Request<Body>) -> LocalBoxFuture<'static, http::Response<Body>>>;
+
 /// What JavaScript offers the router.
 pub(super) struct Surroundings {
     build: String,
     life: String,
     links: RefCell<BTreeMap<String, Rc<Link>>>,
     tell: Tell,
+    guests: RefCell<BTreeMap<String, Wire>>,
+    answering: Answering,
 }
 
 impl Surroundings {
-    /// `build` and `life` are told to every database worker; `tell` hears of each project's line.
-    pub(super) fn new(build: &str, life: &str, tell: impl Fn(&str, News) + 'static) -> Self {
+    /// `build` and `life` are told to every worker; `tell` hears of each project's line to its
+    /// database, and `answering` is asked by programs in the virtual machines.
+    pub(super) fn new(
+        build: &str,
+        life: &str,
+        tell: impl Fn(&str, News) + 'static,
+        answering: impl Fn(http::Request<Body>) -> LocalBoxFuture<'static, http::Response<Body>>
+        + 'static,
+    ) -> Self {
         Self {
             build: build.to_owned(),
             life: life.to_owned(),
             links: RefCell::default(),
             tell: Rc::new(tell),
+            guests: RefCell::default(),
+            answering: Rc::new(answering),
         }
     }
 
@@ -85,11 +109,37 @@ impl Surroundings {
         link
     }
 
+    /// The line to a project's VM worker, whether anybody is on it or not.
+    pub(super) fn wire(&self, project: &str) -> Wire {
+        if let Some(wire) = self.guests.borrow().get(project) {
+            return wire.clone();
+        }
+        let name = project.to_owned();
+        let want = move |start| want_guest(&name, start);
+        let name = project.to_owned();
+        let answering = Rc::clone(&self.answering);
+        let answer = move |request, _port| {
+            let answer = answering(line::request_in(request, &name));
+            let answer = answer.map(line::response_out);
+            answer.boxed_local()
+        };
+        let limits = Limits::default();
+        let wire = Wire::new(Side::Router, &self.build, &self.life, limits, want, answer);
+        self.guests
+            .borrow_mut()
+            .insert(project.to_owned(), wire.clone());
+        wire
+    }
+
     /// Says goodbye on every line.
     pub(super) fn close(&self) {
         let links = self.links.take();
         for link in links.values() {
             link.close();
+        }
+        let guests = self.guests.take();
+        for wire in guests.values() {
+            wire.line().close();
         }
     }
 }
@@ -141,6 +191,14 @@ impl World for Surroundings {
         pictures::render(&picture, options).await
     }
 
+    async fn seal(&self, project: &str, bytes: Bytes) -> Result<Bytes, SealError> {
+        secrets::seal(project, &bytes).await
+    }
+
+    async fn open(&self, project: &str, sealed: Bytes) -> Result<Bytes, SealError> {
+        secrets::open(project, &sealed).await
+    }
+
     fn files(&self, project: &str) -> Option<Rc<dyn Files>> {
         Some(Rc::new(ProjectFiles::new(project)))
     }
@@ -186,6 +244,23 @@ impl World for Surroundings {
 
     fn origin(&self) -> Option<String> {
         origin()
+    }
+
+    async fn guest(
+        &self,
+        project: &str,
+        request: http::Request<Body>,
+        wake: bool,
+    ) -> Result<http::Response<Body>, Unavailable> {
+        let wire = self.wire(project);
+        let request = line::request_out(request);
+        let answer = if wake {
+            wire.line().request(request)
+        } else {
+            wire.line().request_if_there(request)
+        };
+        let answer = answer.await.map_err(line::unavailable)?;
+        Ok(line::response_in(answer))
     }
 
     fn host(&self, project: &str) -> Option<Host> {

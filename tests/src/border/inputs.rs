@@ -1,6 +1,6 @@
 //! A bounded, repeatable stream of inputs for every border: what the fuzzer does, in a second.
 
-use super::{backend, csv, form, json, logic_tree, prefer, query_string, request};
+use super::{archive, backend, csv, form, json, logic_tree, page, prefer, query_string, request};
 
 /// xorshift64*: the same inputs on every run.
 pub(super) struct Dice(u64);
@@ -265,4 +265,65 @@ fn server_messages() {
         "\u{7f}",
     ];
     shake(60_000, words, backend);
+}
+
+const PAGE: &[&str] = &[
+    "<!doctype html>",
+    "<html>",
+    "<head>",
+    "<",
+    ">",
+    "</",
+    "/>",
+    "<!--",
+    "-->",
+    "--!>",
+    "<a href=",
+    "<img srcset=",
+    "<script>",
+    "</script>",
+    "<style>",
+    "</style",
+    "<textarea>",
+    "<meta http-equiv=refresh content=",
+    "'1; url=/x'",
+    "\"",
+    "'",
+    "=",
+    " ",
+    "\n",
+    "/x",
+    "/x 2x, /y",
+    "http://localhost:8001/z",
+    "//h/",
+    "text",
+    "?",
+    "!",
+    "&amp;",
+];
+
+#[test]
+fn pages_are_the_same_however_they_are_cut() {
+    shake(3_000, PAGE, page);
+}
+
+/// As Python's zipfile makes it.
+const ARCHIVE: &[u8] = include_bytes!("site.zip");
+
+#[test]
+fn archives_are_refused_or_unpacked() {
+    archive(ARCHIVE);
+    let limits = routes::bundle::Limits::default();
+    let read = routes::bundle::Archive::read(ARCHIVE.into(), &limits).unwrap();
+    let read = read.without_folder();
+    assert!(read.contains("index.html") && read.contains("a/b.js"));
+    let mut dice = Dice::default();
+    for _ in 0..5_000 {
+        let mut bytes = ARCHIVE.to_vec();
+        for _ in 0..=dice.roll(4) {
+            let place = dice.roll(bytes.len());
+            bytes[place] = u8::try_from(dice.roll(256)).unwrap();
+        }
+        archive(&bytes);
+    }
 }

@@ -74,6 +74,21 @@ pub const ALL: &[Migration] = &[
         name: "resumable_uploads",
         sql: include_str!("../migrations/0021_resumable_uploads.sql"),
     },
+    Migration {
+        number: 30,
+        name: "apps",
+        sql: include_str!("../migrations/0030_apps.sql"),
+    },
+    Migration {
+        number: 40,
+        name: "functions",
+        sql: include_str!("../migrations/0040_functions.sql"),
+    },
+    Migration {
+        number: 41,
+        name: "function_calls",
+        sql: include_str!("../migrations/0041_function_calls.sql"),
+    },
 ];
 
 impl Migration {

@@ -125,6 +125,8 @@ pub enum Malformed {
     Field(u8),
     /// A text is not UTF-8.
     Text,
+    /// A method, an address, a status or a header that HTTP does not have.
+    Head,
 }
 
 impl std::fmt::Display for Malformed {
@@ -141,6 +143,7 @@ impl std::fmt::Display for Malformed {
             Self::Kind(kind) => write!(formatter, "no frame has number {kind}"),
             Self::Field(value) => write!(formatter, "a field of the frame cannot be {value}"),
             Self::Text => formatter.write_str("a text in the frame is not UTF-8"),
+            Self::Head => formatter.write_str("the head in the frame is none of HTTP's"),
         }
     }
 }
@@ -181,15 +184,7 @@ impl Frame {
                 .number(welcome.migration)
                 .flag(welcome.created)
                 .number(welcome.milliseconds),
-            Self::Refused(refusal) => {
-                let writer = writer.kind(REFUSED);
-                match refusal {
-                    Refusal::Version => writer.byte(0),
-                    Refusal::Malformed(text) => writer.byte(1).text(text),
-                    Refusal::Broken(text) => writer.byte(2).text(text),
-                    Refusal::Closing => writer.byte(3),
-                }
-            }
+            Self::Refused(refusal) => writer.kind(REFUSED).refusal(refusal),
             Self::Exchange {
                 conversation,
                 continues,
@@ -232,16 +227,12 @@ impl Frame {
             Self::Notify { channel, payload } => writer.kind(NOTIFY).text(channel).text(payload),
             Self::Goodbye => writer.kind(GOODBYE),
         };
-        writer.0.freeze()
+        writer.finish()
     }
 
     /// Reads one buffer. Byte strings are slices of it, not copies.
     pub fn decode(buffer: Bytes) -> Result<Self, Malformed> {
-        let mut reader = Reader(buffer);
-        let theirs = u16::from_le_bytes(reader.array()?);
-        if theirs != PROTOCOL {
-            return Err(Malformed::Version { theirs });
-        }
+        let mut reader = Reader::open(buffer)?;
         let frame = match reader.byte()? {
             HELLO => Self::Hello {
                 build: reader.text()?,
@@ -264,13 +255,7 @@ impl Frame {
                 created: reader.flag()?,
                 milliseconds: reader.number()?,
             }),
-            REFUSED => Self::Refused(match reader.byte()? {
-                0 => Refusal::Version,
-                1 => Refusal::Malformed(reader.text()?),
-                2 => Refusal::Broken(reader.text()?),
-                3 => Refusal::Closing,
-                other => return Err(Malformed::Field(other)),
-            }),
+            REFUSED => Self::Refused(reader.refusal()?),
             EXCHANGE => Self::Exchange {
                 conversation: reader.conversation()?,
                 continues: reader.flag()?,
@@ -279,7 +264,7 @@ impl Frame {
             },
             BODY => Self::Body {
                 conversation: reader.conversation()?,
-                offset: u64::from_le_bytes(reader.array()?),
+                offset: reader.long()?,
                 last: reader.flag()?,
                 bytes: reader.bytes()?,
             },
@@ -307,11 +292,8 @@ impl Frame {
             GOODBYE => Self::Goodbye,
             other => return Err(Malformed::Kind(other)),
         };
-        if reader.0.is_empty() {
-            Ok(frame)
-        } else {
-            Err(Malformed::Trailing)
-        }
+        reader.finish()?;
+        Ok(frame)
     }
 
     /// The length of the one field that can be long, so that encoding allocates once.
@@ -333,52 +315,85 @@ impl Frame {
 }
 
 /// Numbers are little-endian; texts and byte strings follow their length as four bytes.
-struct Writer(BytesMut);
+pub(crate) struct Writer(BytesMut);
 
 impl Writer {
-    fn with_capacity(capacity: usize) -> Self {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
         let mut buffer = BytesMut::with_capacity(capacity);
         buffer.put_u16_le(PROTOCOL);
         Self(buffer)
     }
 
-    fn kind(&mut self, kind: u8) -> &mut Self {
+    pub(crate) fn finish(self) -> Bytes {
+        self.0.freeze()
+    }
+
+    pub(crate) fn kind(&mut self, kind: u8) -> &mut Self {
         self.byte(kind)
     }
 
-    fn byte(&mut self, byte: u8) -> &mut Self {
+    pub(crate) fn byte(&mut self, byte: u8) -> &mut Self {
         self.0.put_u8(byte);
         self
     }
 
-    fn flag(&mut self, flag: bool) -> &mut Self {
+    pub(crate) fn flag(&mut self, flag: bool) -> &mut Self {
         self.byte(u8::from(flag))
     }
 
-    fn number(&mut self, number: u32) -> &mut Self {
+    pub(crate) fn number(&mut self, number: u32) -> &mut Self {
         self.0.put_u32_le(number);
         self
     }
 
-    fn long(&mut self, number: u64) -> &mut Self {
+    pub(crate) fn long(&mut self, number: u64) -> &mut Self {
         self.0.put_u64_le(number);
         self
     }
 
-    fn text(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.number(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         self.0.put_slice(bytes);
         self
     }
+
+    pub(crate) fn refusal(&mut self, refusal: &Refusal) -> &mut Self {
+        match refusal {
+            Refusal::Version => self.byte(0),
+            Refusal::Malformed(text) => self.byte(1).text(text),
+            Refusal::Broken(text) => self.byte(2).text(text),
+            Refusal::Closing => self.byte(3),
+        }
+    }
 }
 
-struct Reader(Bytes);
+pub(crate) struct Reader(Bytes);
 
 impl Reader {
+    /// Reads the version, which is before everything else.
+    pub(crate) fn open(buffer: Bytes) -> Result<Self, Malformed> {
+        let mut reader = Self(buffer);
+        let theirs = u16::from_le_bytes(reader.array()?);
+        if theirs == PROTOCOL {
+            Ok(reader)
+        } else {
+            Err(Malformed::Version { theirs })
+        }
+    }
+
+    /// Refuses what is left.
+    pub(crate) fn finish(self) -> Result<(), Malformed> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Malformed::Trailing)
+        }
+    }
+
     fn take(&mut self, length: usize) -> Result<Bytes, Malformed> {
         if length > self.0.len() {
             return Err(Malformed::Truncated);
@@ -392,12 +407,12 @@ impl Reader {
         Ok(array)
     }
 
-    fn byte(&mut self) -> Result<u8, Malformed> {
+    pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {
         let [byte] = self.array()?;
         Ok(byte)
     }
 
-    fn flag(&mut self) -> Result<bool, Malformed> {
+    pub(crate) fn flag(&mut self) -> Result<bool, Malformed> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -405,20 +420,34 @@ impl Reader {
         }
     }
 
-    fn number(&mut self) -> Result<u32, Malformed> {
+    pub(crate) fn number(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn conversation(&mut self) -> Result<Conversation, Malformed> {
+    pub(crate) fn long(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    pub(crate) fn refusal(&mut self) -> Result<Refusal, Malformed> {
+        Ok(match self.byte()? {
+            0 => Refusal::Version,
+            1 => Refusal::Malformed(self.text()?),
+            2 => Refusal::Broken(self.text()?),
+            3 => Refusal::Closing,
+            other => return Err(Malformed::Field(other)),
+        })
+    }
+
+    pub(crate) fn conversation(&mut self) -> Result<Conversation, Malformed> {
         self.number().map(Conversation)
     }
 
-    fn bytes(&mut self) -> Result<Bytes, Malformed> {
+    pub(crate) fn bytes(&mut self) -> Result<Bytes, Malformed> {
         let length = self.number()?;
         self.take(usize::try_from(length).unwrap_or(usize::MAX))
     }
 
-    fn text(&mut self) -> Result<String, Malformed> {
+    pub(crate) fn text(&mut self) -> Result<String, Malformed> {
         let bytes = self.bytes()?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Ok(text.to_owned()),

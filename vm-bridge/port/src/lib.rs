@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod frame;
+pub mod peer;
 
 pub use client::{Client, Exchange, Limits, Lost, Output, PortId};
 pub use frame::{Conversation, Failure, Frame, Malformed, Refusal, Storage, Welcome};

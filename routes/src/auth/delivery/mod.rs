@@ -6,6 +6,7 @@
 //!
 //! Source: supabase/auth, `internal/api/mail.go`, `phone.go` and `reauthenticate.go`.
 
+pub mod notice;
 mod outgoing;
 mod smtp;
 

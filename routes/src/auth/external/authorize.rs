@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     super::{AuthError, Context, pkce, redirect, sql},
-    provider::Provider,
+    source::Source,
 };
 use crate::{Body, World};
 
@@ -48,7 +48,7 @@ pub(super) async fn address<W: World>(
     context: &Context<'_, W>,
     linking: Option<Uuid>,
 ) -> Result<String, AuthError> {
-    let provider = Provider::named(context, &context.query("provider"))?;
+    let provider = Source::named(context, &context.query("provider")).await?;
     let challenge = pkce::Challenge::read(
         &context.query("code_challenge"),
         &context.query("code_challenge_method"),
@@ -84,7 +84,7 @@ pub(super) async fn address<W: World>(
         referrer: Some(&referrer),
         oauth_client_state_id: proof_id,
         linking_target_id: linking,
-        email_optional: provider.settings.email_optional,
+        email_optional: provider.email_optional(),
         ..sql::flow_states::NewFlow::default()
     }));
     context

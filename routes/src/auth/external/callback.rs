@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        AuthError, Context, ErrorCode, delivery,
+        AuthError, Context, ErrorCode,
+        delivery::{self, notice},
         error::Kind,
         redirect,
         session::{self, Grant, SignedIn, read_user},
@@ -17,7 +18,7 @@ use super::{
     },
     account, identities,
     profile::Profile,
-    provider::Provider,
+    source::Source,
 };
 use crate::{Body, World, database::DatabaseError};
 
@@ -165,7 +166,7 @@ async fn finish<W: World>(
         let message = "OAuth callback with missing authorization code missing";
         return Err(AuthError::bad_request(ErrorCode::BadOAuthCallback, message));
     }
-    let provider = Provider::named(context, &flow.provider_type)?;
+    let provider = Source::named(context, &flow.provider_type).await?;
     let tokens = provider
         .exchange(context, &code, flow.code_verifier.as_deref())
         .await
@@ -188,6 +189,11 @@ async fn finish<W: World>(
         refresh_token: &tokens.refresh_token,
     };
     let came = come(context, flow, provider.name(), &profile, given).await?;
+    if let Some(user) = came.let_in()
+        && flow.linking_target_id.is_some()
+    {
+        notice::identity_linked(context, user, provider.name()).await;
+    }
     match came {
         Came::Unverified { user, linked } => {
             let name = provider.name();
@@ -212,7 +218,7 @@ async fn finish<W: World>(
                 ),
             ))
         }
-        Came::WithCode => {
+        Came::WithCode { .. } => {
             let code = flow.auth_code.clone().unwrap_or_default();
             Ok(with_query(target, &[("code", code)]))
         }
@@ -242,8 +248,21 @@ enum Came {
         user: Box<super::super::user::User>,
         linked: bool,
     },
-    WithCode,
+    WithCode {
+        user: Box<super::super::user::User>,
+    },
     SignedIn(Box<SignedIn>),
+}
+
+impl Came {
+    /// The user, unless there is something to do first.
+    fn let_in(&self) -> Option<&super::super::user::User> {
+        match self {
+            Self::Unverified { .. } => None,
+            Self::WithCode { user } => Some(user),
+            Self::SignedIn(signed_in) => Some(&signed_in.user),
+        }
+    }
 }
 
 /// Finds or makes the account and begins the session, all in one transaction.
@@ -282,7 +301,9 @@ async fn come<W: World>(
                     given.refresh_token,
                 );
                 transaction.one(finished).await.map_err(ended)?;
-                return Ok(Came::WithCode);
+                return Ok(Came::WithCode {
+                    user: Box::new(settled.user),
+                });
             }
             let (begun, mut statements) =
                 session::begin(context, user_id, session::Method::OAuth, Grant::default());
@@ -379,7 +400,7 @@ fn with_fragment(target: &str, pairs: &[(&str, String)]) -> String {
 }
 
 /// 302.
-pub(super) fn redirect_to(target: &str) -> Result<Response<Body>, AuthError> {
+pub(in crate::auth) fn redirect_to(target: &str) -> Result<Response<Body>, AuthError> {
     redirect_with(StatusCode::FOUND, target)
 }
 

@@ -9,12 +9,16 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        AuthError, Context, ErrorCode, delivery,
+        AuthError, Context, ErrorCode,
+        delivery::{self, notice},
         session::{self, Grant, Method, SignedIn, read_user},
-        settings, sql,
+        sql,
         user::User,
     },
-    account, catalog, identities, oidc,
+    account, catalog,
+    custom::{self, Custom},
+    identities,
+    oidc::{self, Discovery},
     profile::Profile,
 };
 use crate::{Body, World};
@@ -32,10 +36,15 @@ struct Parameters {
 }
 
 /// Who issued the token, as the settings allow it.
-struct Issuer<'a> {
-    name: &'static str,
-    url: String,
-    settings: &'a settings::Provider,
+struct Issuer {
+    name: String,
+    discovery: Discovery,
+    /// Applications whose tokens are taken.
+    clients: Vec<String>,
+    skip_nonce_check: bool,
+    email_optional: bool,
+    /// What an admin wants of the provider's words.
+    custom: Option<Custom>,
 }
 
 pub(in crate::auth) async fn grant<W: World>(
@@ -60,20 +69,20 @@ pub(in crate::auth) async fn grant<W: World>(
     } else {
         None
     };
-    let issuer = issuer(context, &parameters)?;
     let bad = || refused("Bad ID token");
-    let discovery = oidc::discover(context.world, &issuer.url)
-        .await
-        .map_err(|_error| bad())?;
-    let token = oidc::verify(context.world, &discovery, &parameters.id_token)
+    let issuer = issuer(context, &parameters).await?;
+    let token = oidc::verify(context.world, &issuer.discovery, &parameters.id_token)
         .await
         .map_err(|_error| bad())?;
     if !parameters.access_token.is_empty() && !token.came_with(&parameters.access_token) {
         return Err(bad());
     }
-    let mut profile = Profile::of_claims(&token.claims)
-        .ok_or_else(|| refused("Missing sub claim in id_token"))?;
-    let mut clients = issuer.settings.client_id.split(',').map(str::trim);
+    let read = match &issuer.custom {
+        Some(custom) => custom.read(token.claims.clone()),
+        None => Profile::of_claims(&token.claims),
+    };
+    let mut profile = read.ok_or_else(|| refused("Missing sub claim in id_token"))?;
+    let mut clients = issuer.clients.iter();
     if !clients.any(|client| !client.is_empty() && token.is_for(client)) {
         let audience =
             token
@@ -86,15 +95,20 @@ pub(in crate::auth) async fn grant<W: World>(
         let reason = format!("Unacceptable audience in id_token: {audience}");
         return Err(refused(&reason));
     }
-    if !issuer.settings.skip_nonce_check {
+    if !issuer.skip_nonce_check {
         check_nonce(token.text("nonce"), &parameters.nonce)?;
     }
     profile.settle_email();
     let came = come(context, &issuer, &profile, target).await?;
     match came {
-        Ok(signed_in) => signed_in.into_response(context),
+        Ok(signed_in) => {
+            if target.is_some() {
+                notice::identity_linked(context, &signed_in.user, &issuer.name).await;
+            }
+            signed_in.into_response(context)
+        }
         Err(user) => {
-            let name = issuer.name;
+            let name = &issuer.name;
             let code = ErrorCode::ProviderEmailNeedsVerification;
             if user.email().is_empty() {
                 let message = format!(
@@ -123,10 +137,27 @@ fn check_nonce(of_token: &str, given: &str) -> Result<(), AuthError> {
     Err(AuthError::oauth("invalid nonce", "Nonces mismatch"))
 }
 
-fn issuer<'a, W>(
-    context: &Context<'a, W>,
+async fn issuer<W: World>(
+    context: &Context<'_, W>,
     parameters: &Parameters,
-) -> Result<Issuer<'a>, AuthError> {
+) -> Result<Issuer, AuthError> {
+    let bad = |_error| AuthError::oauth("invalid request", "Bad ID token");
+    if parameters.provider.starts_with(custom::PREFIX) {
+        let custom = Custom::named(context, &parameters.provider).await?;
+        let discovery = custom.discovery(context.world).await.map_err(bad)?;
+        let discovery = discovery.ok_or_else(|| {
+            let provider = &parameters.provider;
+            AuthError::invalid(format!("Provider {provider} is not an OIDC provider"))
+        })?;
+        return Ok(Issuer {
+            name: custom.identifier.clone(),
+            discovery,
+            clients: custom.clients().map(str::to_owned).collect(),
+            skip_nonce_check: custom.skip_nonce_check,
+            email_optional: custom.email_optional,
+            custom: Some(custom),
+        });
+    }
     let named = |name: &str, url: &str| parameters.provider == name || parameters.issuer == url;
     let settings = &context.settings.external;
     let keycloak = settings
@@ -160,10 +191,14 @@ fn issuer<'a, W>(
         let message = format!("Provider (issuer {url:?}) is not enabled");
         AuthError::bad_request(ErrorCode::ProviderDisabled, message)
     })?;
+    let clients = settings.client_id.split(',').map(str::trim);
     Ok(Issuer {
-        name,
-        url,
-        settings,
+        name: name.to_owned(),
+        discovery: oidc::discover(context.world, &url).await.map_err(bad)?,
+        clients: clients.map(str::to_owned).collect(),
+        skip_nonce_check: settings.skip_nonce_check,
+        email_optional: settings.email_optional,
+        custom: None,
     })
 }
 
@@ -171,17 +206,17 @@ fn issuer<'a, W>(
 /// first.
 async fn come<W: World>(
     context: &Context<'_, W>,
-    issuer: &Issuer<'_>,
+    issuer: &Issuer,
     profile: &Profile,
     target: Option<Uuid>,
 ) -> Result<Result<SignedIn, User>, AuthError> {
-    let optional = issuer.settings.email_optional;
+    let optional = issuer.email_optional;
     let work = async |transaction: &mut crate::database::Transaction<'_, W>| {
         let settled = match target {
             Some(target) => {
-                identities::attach(context, transaction, target, issuer.name, profile).await?
+                identities::attach(context, transaction, target, &issuer.name, profile).await?
             }
-            None => account::settle(context, transaction, issuer.name, profile, optional).await?,
+            None => account::settle(context, transaction, &issuer.name, profile, optional).await?,
         };
         let allowed = context.settings.email_allow_unverified_sign_ins && target.is_none();
         if settled.unverified && !allowed {

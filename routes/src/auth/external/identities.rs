@@ -8,6 +8,7 @@ use super::{
     super::{
         AuthError, Context, ErrorCode,
         audit::{self, Action, Actor},
+        delivery::notice,
         sql,
     },
     account::{self, Settled},
@@ -73,6 +74,7 @@ pub async fn unlink<W: World>(context: &Context<'_, W>) -> Result<Response<Body>
             ),
             _ => error.into(),
         })?;
+    notice::identity_unlinked(context, user, &identity.provider).await;
     Ok(auth::json(json!({})))
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Discovery {
     pub authorization_endpoint: String,
     pub token_endpoint: String,
     pub jwks_uri: String,
+    #[serde(default)]
+    pub userinfo_endpoint: Option<String>,
 }
 
 /// An ID token that is verified.
@@ -34,7 +36,17 @@ const LEEWAY: i64 = 300;
 pub(super) async fn discover(world: &impl World, issuer: &str) -> Result<Discovery, AskError> {
     let issuer = issuer.trim_end_matches('/');
     let url = format!("{issuer}/.well-known/openid-configuration");
-    let discovery: Discovery = client::get(world, &url, None).await?;
+    discover_at(world, &url, issuer).await
+}
+
+/// The same, where the description is at an address of its own.
+pub(super) async fn discover_at(
+    world: &impl World,
+    url: &str,
+    issuer: &str,
+) -> Result<Discovery, AskError> {
+    let issuer = issuer.trim_end_matches('/');
+    let discovery: Discovery = client::get(world, url, None).await?;
     // Section 4.3: another issuer could speak for this one otherwise.
     if discovery.issuer.trim_end_matches('/') != issuer {
         let reason = format!("{issuer} calls itself {}", discovery.issuer);

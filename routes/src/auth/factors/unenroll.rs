@@ -7,6 +7,7 @@ use super::{
     super::{
         AuthError, Context, ErrorCode,
         audit::{self, Action, Actor},
+        delivery::notice,
         sql,
         user::FactorStatus,
     },
@@ -54,5 +55,6 @@ pub async fn unenroll<W: World>(context: &Context<'_, W>) -> Result<Response<Bod
         .database()
         .run(&context.session(), &statements)
         .await?;
+    notice::factor_unenrolled(context, &caller.user, factor).await;
     Ok(auth::json(json!({"id": factor.id})))
 }

@@ -11,6 +11,7 @@ use super::{
         AuthError, Context, ErrorCode,
         audit::{self, Action, Actor},
         caller::Caller,
+        delivery::notice,
         limits::Limit,
         session::{Session, SignedIn, read_user},
         sql,
@@ -259,6 +260,9 @@ async fn raise<W: World>(
     let (Some(user), Some(session)) = (read_user(result)?, session) else {
         return Err(AuthError::internal("Failed to update sessions."));
     };
+    if factor.status == FactorStatus::Unverified {
+        notice::factor_enrolled(context, &user, factor).await;
+    }
     let signed_in = SignedIn {
         user,
         session,

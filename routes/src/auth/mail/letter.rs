@@ -21,6 +21,23 @@ pub enum Letter {
 }
 
 impl Letter {
+    /// The mails that tell what changed, each sent only where the project wants it.
+    pub const NOTIFICATIONS: [Self; 7] = [
+        Self::PasswordChanged,
+        Self::EmailChanged,
+        Self::PhoneChanged,
+        Self::IdentityLinked,
+        Self::IdentityUnlinked,
+        Self::FactorEnrolled,
+        Self::FactorUnenrolled,
+    ];
+
+    /// The notification whose name is this followed by `_notification`, as `password_changed`.
+    pub fn notification(kind: &str) -> Option<Self> {
+        let is_named = |letter: &Self| letter.name().strip_suffix("_notification") == Some(kind);
+        Self::NOTIFICATIONS.into_iter().find(is_named)
+    }
+
     /// The template's name, in settings and in the outbox.
     pub const fn name(self) -> &'static str {
         match self {

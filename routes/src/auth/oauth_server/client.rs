@@ -19,6 +19,8 @@ use crate::{Body, World, auth, database::Statement, wire::StatementResult};
 pub(super) struct Client {
     pub id: Uuid,
     pub client_type: String,
+    #[serde(default)]
+    pub client_secret_hash: Option<String>,
     registration_type: String,
     redirect_uris: String,
     grant_types: String,
@@ -34,6 +36,30 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// Whether a user may be sent there: the texts must be the same (OAuth 2.1, section 2.3.1).
+    pub(super) fn redirects_to(&self, uri: &str) -> bool {
+        self.redirect_uris.split(',').any(|known| known == uri)
+    }
+
+    pub(super) fn may_use(&self, grant: &str) -> bool {
+        self.grant_types.split(',').any(|known| known == grant)
+    }
+
+    /// As its users see it.
+    pub(super) fn introduction(&self) -> Value {
+        let mut body = json!({"id": self.id});
+        for (name, text) in [
+            ("name", &self.client_name),
+            ("uri", &self.client_uri),
+            ("logo_uri", &self.logo_uri),
+        ] {
+            if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
+                body[name] = text.into();
+            }
+        }
+        body
+    }
+
     /// As clients see it; a secret only when it is new.
     pub(super) fn to_json(&self, secret: Option<&str>) -> Value {
         let list = |text: &str| -> Vec<String> {
@@ -80,6 +106,17 @@ fn read(result: &StatementResult) -> Result<Vec<Client>, AuthError> {
     rows.map(|row| serde_json::from_slice(row.get(0).unwrap_or_default()))
         .collect::<Result<_, _>>()
         .map_err(|error| AuthError::internal(format!("Error loading OAuth client: {error}")))
+}
+
+/// A client that is there.
+pub(super) async fn find<W: World>(
+    context: &Context<'_, W>,
+    id: Uuid,
+) -> Result<Option<Client>, AuthError> {
+    let session = context.session().read_only();
+    let statement = sql::oauth_clients::by_id(id);
+    let result = context.database().one(&session, statement).await?;
+    Ok(read(&result)?.into_iter().next())
 }
 
 /// The client of a statement that gives one; 404 where it gives none.

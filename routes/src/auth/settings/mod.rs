@@ -10,8 +10,10 @@ mod value;
 use std::collections::BTreeMap;
 
 pub use named::{Provider, Template};
-pub use value::Seconds;
 use value::Value;
+pub use value::{CaptchaProvider, Seconds};
+
+use super::mail::Letter;
 
 /// Why a setting was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,8 @@ macro_rules! settings {
             pub external: BTreeMap<String, Provider>,
             /// `auth.email.template.<kind>.…`
             pub templates: BTreeMap<String, Template>,
+            /// `auth.email.notification.<kind>.enabled`: the mails that tell what changed.
+            pub notifications: Vec<Letter>,
             /// `auth.sms.test_otp.<phone>`: the code that this number gets.
             pub test_otp: BTreeMap<String, String>,
         }
@@ -45,6 +49,7 @@ macro_rules! settings {
                     $($field: $default,)*
                     external: BTreeMap::new(),
                     templates: BTreeMap::new(),
+                    notifications: Vec::new(),
                     test_otp: BTreeMap::new(),
                 }
             }
@@ -107,6 +112,13 @@ settings! {
     /// `letters_digits`, `lower_upper_letters_digits`, `lower_upper_letters_digits_symbols`; or sets
     /// of characters, of each of which a password must have one: `abc:0123`.
     password_requirements: String = String::new(), "auth.password_requirements", "GOTRUE_PASSWORD_REQUIRED_CHARACTERS";
+
+    /// Whether who signs up, signs in or asks for a message proves to be a person.
+    captcha_enabled: bool = false, "auth.captcha.enabled", "GOTRUE_SECURITY_CAPTCHA_ENABLED";
+    captcha_provider: CaptchaProvider = CaptchaProvider::HCaptcha, "auth.captcha.provider", "GOTRUE_SECURITY_CAPTCHA_PROVIDER";
+    captcha_secret: String = String::new(), "auth.captcha.secret", "GOTRUE_SECURITY_CAPTCHA_SECRET";
+    /// Who is asked instead of the provider itself, as a server that browsers may read from.
+    captcha_verify_url: String = String::new(), "auth.captcha.verify_url";
 
     rate_limit_header: String = String::new(), "auth.rate_limit.header", "GOTRUE_RATE_LIMIT_HEADER";
     /// Mails an hour; without a server that delivers them there is no limit to keep.
@@ -187,6 +199,10 @@ settings! {
 
     oauth_server_enabled: bool = false, "auth.oauth_server.enabled", "GOTRUE_OAUTH_SERVER_ENABLED";
     oauth_server_authorization_url_path: String = "/oauth/consent".to_owned(), "auth.oauth_server.authorization_url_path", "GOTRUE_OAUTH_SERVER_AUTHORIZATION_PATH";
+    /// Seconds that a user has to answer an application's request, and the application to take its code.
+    oauth_server_authorization_ttl: Seconds = Seconds(600), "auth.oauth_server.authorization_ttl", "GOTRUE_OAUTH_SERVER_AUTHORIZATION_TTL";
+    /// What an application asks for that does not say it.
+    oauth_server_default_scope: String = "email".to_owned(), "auth.oauth_server.default_scope", "GOTRUE_OAUTH_SERVER_DEFAULT_SCOPE";
     oauth_server_allow_dynamic_registration: bool = false, "auth.oauth_server.allow_dynamic_registration", "GOTRUE_OAUTH_SERVER_ALLOW_DYNAMIC_REGISTRATION";
 }
 
@@ -194,6 +210,11 @@ impl Settings {
     /// Whether mails are handed to a mail server.
     pub const fn delivers_mail(&self) -> bool {
         self.smtp_enabled && !self.smtp_host.is_empty()
+    }
+
+    /// Whether a mail that tells what changed is sent.
+    pub fn notifies(&self, letter: Letter) -> bool {
+        self.notifications.contains(&letter)
     }
 
     /// Whether a name is one that this table answers for.
@@ -239,6 +260,17 @@ mod tests {
             ("auth.email.template.magic_link.subject", "Hello"),
             ("GOTRUE_MAILER_SUBJECTS_EMAIL_CHANGE", "New"),
             ("auth.sms.test_otp.4152127777", "123456"),
+            ("auth.email.notification.password_changed.enabled", "true"),
+            (
+                "auth.email.notification.password_changed.subject",
+                "It changed",
+            ),
+            (
+                "GOTRUE_MAILER_NOTIFICATIONS_MFA_FACTOR_ENROLLED_ENABLED",
+                "true",
+            ),
+            ("auth.email.notification.phone_changed.enabled", "true"),
+            ("GOTRUE_MAILER_NOTIFICATIONS_PHONE_CHANGED_ENABLED", "false"),
         ] {
             assert_eq!(settings.set(name, value), Ok(()), "{name}");
         }
@@ -261,6 +293,16 @@ mod tests {
             Some("New")
         );
         assert_eq!(settings.test_otp["4152127777"], "123456");
+        assert_eq!(
+            settings.notifications,
+            [Letter::PasswordChanged, Letter::FactorEnrolled]
+        );
+        assert_eq!(
+            settings.templates["password_changed_notification"]
+                .subject
+                .as_deref(),
+            Some("It changed")
+        );
     }
 
     #[test]
@@ -270,6 +312,14 @@ mod tests {
         assert_eq!(
             settings.set("auth.external.google.colour", ""),
             Err(SettingError::Unknown)
+        );
+        assert_eq!(
+            settings.set("auth.email.notification.moved.enabled", "true"),
+            Err(SettingError::Unknown)
+        );
+        assert_eq!(
+            settings.set("auth.captcha.provider", "recaptcha"),
+            Err(SettingError::Expected("hcaptcha or turnstile"))
         );
         assert_eq!(
             settings.set("auth.jwt_expiry", "soon"),

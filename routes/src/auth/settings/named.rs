@@ -1,6 +1,6 @@
 //! Settings whose names have a part of the user's own: providers, templates, test numbers.
 
-use super::{SettingError, Settings, value::Value};
+use super::{super::mail::Letter, SettingError, Settings, value::Value};
 
 /// A provider of identities, as `auth.external.google`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,6 +46,17 @@ impl Settings {
             let (kind, field) = name.split_once('.').ok_or(SettingError::Unknown)?;
             return self.set_template(kind, field, value);
         }
+        if let Some(name) = name.strip_prefix("auth.email.notification.") {
+            let (kind, field) = name.split_once('.').ok_or(SettingError::Unknown)?;
+            return self.set_notification(kind, field, value);
+        }
+        if let Some(name) = name.strip_prefix("GOTRUE_MAILER_NOTIFICATIONS_") {
+            let lower = name.to_ascii_lowercase();
+            let kind = lower
+                .strip_suffix("_enabled")
+                .ok_or(SettingError::Unknown)?;
+            return self.set_notification(kind, "enabled", value);
+        }
         if let Some(kind) = name.strip_prefix("GOTRUE_MAILER_SUBJECTS_") {
             return self.set_template(&kind.to_ascii_lowercase(), "subject", value);
         }
@@ -83,6 +94,24 @@ impl Settings {
             "url" => provider.url = text,
             "skip_nonce_check" => provider.skip_nonce_check = flag()?,
             _ => provider.email_optional = flag()?,
+        }
+        Ok(())
+    }
+
+    fn set_notification(
+        &mut self,
+        kind: &str,
+        field: &str,
+        value: &str,
+    ) -> Result<(), SettingError> {
+        let letter = Letter::notification(kind).ok_or(SettingError::Unknown)?;
+        if field != "enabled" {
+            return self.set_template(letter.name(), field, value);
+        }
+        let enabled = bool::read(value).ok_or(SettingError::Expected(bool::EXPECTED))?;
+        self.notifications.retain(|known| *known != letter);
+        if enabled {
+            self.notifications.push(letter);
         }
         Ok(())
     }

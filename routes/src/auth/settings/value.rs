@@ -58,6 +58,25 @@ impl Value for Vec<String> {
     }
 }
 
+/// Who says whether somebody is a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptchaProvider {
+    HCaptcha,
+    Turnstile,
+}
+
+impl Value for CaptchaProvider {
+    const EXPECTED: &'static str = "hcaptcha or turnstile";
+
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "hcaptcha" => Some(Self::HCaptcha),
+            "turnstile" => Some(Self::Turnstile),
+            _ => None,
+        }
+    }
+}
+
 impl Value for Seconds {
     const EXPECTED: &'static str = "a length of time, as 90s or 1h30m";
 

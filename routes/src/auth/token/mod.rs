@@ -6,6 +6,8 @@ mod refresh;
 
 use http::Response;
 
+pub(super) use refresh::swapped;
+
 use super::{
     Context,
     error::{AuthError, ErrorCode},
@@ -19,11 +21,7 @@ pub(super) async fn handle<W: World>(
     context: &Context<'_, W>,
 ) -> Result<Response<Body>, AuthError> {
     context.limit(Limit::Token)?;
-    let grant_type = match context.query("grant_type") {
-        empty if empty.is_empty() => context.form("grant_type").unwrap_or_default(),
-        grant_type => grant_type,
-    };
-    match grant_type.as_str() {
+    match grant_type(context).as_str() {
         "password" => password::handle(context).await,
         "id_token" => external::id_token_grant(context).await,
         "refresh_token" => refresh::handle(context).await,
@@ -33,5 +31,13 @@ pub(super) async fn handle<W: World>(
             ErrorCode::InvalidCredentials,
             "unsupported_grant_type",
         )),
+    }
+}
+
+/// What proves who somebody is, in the query or in a form.
+pub(super) fn grant_type<W: World>(context: &Context<'_, W>) -> String {
+    match context.query("grant_type") {
+        empty if empty.is_empty() => context.form("grant_type").unwrap_or_default(),
+        grant_type => grant_type,
     }
 }

@@ -62,14 +62,24 @@ pub(super) async fn handle<W: World>(
             "refresh_token required",
         ));
     }
+    let signed_in = swapped(context, &refresh_token, None).await?;
+    signed_in.into_response(context)
+}
+
+/// The session that a token keeps going, with its next token; `client` is the application that asks, who
+/// must be the one that the session is for.
+pub(in crate::auth) async fn swapped<W: World>(
+    context: &Context<'_, W>,
+    refresh_token: &str,
+    client: Option<Uuid>,
+) -> Result<SignedIn, AuthError> {
     // A refusal of a stolen token is a success of the transaction: what it revoked must stay.
-    let outcome = context
+    context
         .database()
         .transaction(&context.session(), async |transaction| {
-            swap(context, transaction, &refresh_token).await
+            swap(context, transaction, refresh_token, client).await
         })
-        .await?;
-    outcome?.into_response(context)
+        .await?
 }
 
 /// The inner result is what the client gets, whatever was written.
@@ -79,6 +89,7 @@ async fn swap<W: World>(
     context: &Context<'_, W>,
     transaction: &mut Transaction<'_, W>,
     refresh_token: &str,
+    client: Option<Uuid>,
 ) -> Result<Outcome, AuthError> {
     let refused = |code, message: &str| AuthError::bad_request(code, message);
     let result = transaction
@@ -117,12 +128,7 @@ async fn swap<W: World>(
     if let Some(why) = session.ended(context, &user, token.updated_at) {
         return Err(refused(ErrorCode::SessionExpired, why));
     }
-    if session.oauth_client_id.is_some() {
-        return Err(AuthError::oauth(
-            "invalid_client",
-            "Client authentication required for OAuth session",
-        ));
-    }
+    check_client(&session, client)?;
     if context.settings.sessions_single_per_user {
         let others = transaction.one(sql::sessions::of_user(user.id)).await?;
         if others
@@ -180,7 +186,9 @@ async fn swap<W: World>(
         context.user_agent(),
         context.ip_address(),
     ));
-    statements.extend(context.remember(session.id));
+    if session.oauth_client_id.is_none() {
+        statements.extend(context.remember(session.id));
+    }
     statements.push(sql::users::by_id(user.id));
     let mut results = transaction.run(&statements).await?;
     let user = read_user(results.pop())?.ok_or_else(missing)?;
@@ -189,6 +197,19 @@ async fn swap<W: World>(
         session,
         refresh_token: issued,
     }))
+}
+
+/// A session of an application's goes on for that application alone.
+fn check_client(session: &Session, client: Option<Uuid>) -> Result<(), AuthError> {
+    let description = match (session.oauth_client_id, client) {
+        (Some(own), Some(client)) if own != client => {
+            "Client does not match the session's OAuth client"
+        }
+        (Some(_), None) => "Client authentication required for OAuth session",
+        (None, Some(_)) => "Client authentication not allowed for non-OAuth session",
+        (Some(_), Some(_)) | (None, None) => return Ok(()),
+    };
+    Err(AuthError::oauth("invalid_client", description))
 }
 
 enum Verdict {

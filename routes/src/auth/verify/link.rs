@@ -9,10 +9,10 @@ use super::{
         limits::Limit,
         one_time::Flow,
         redirect::{Address, form},
-        session::{Method, SignedIn},
+        session::{Method, SignedIn, read_user},
         sql,
     },
-    EXPIRED_LINK, HALF, Outcome, Subject, confirm, enter, find, run,
+    EXPIRED_LINK, HALF, Outcome, Subject, confirm, enter, find, run, tell,
 };
 use crate::{Body, World};
 
@@ -65,6 +65,7 @@ async fn verify<W: World>(
         }
         (Outcome::Whole(statements), Flow::Implicit) => {
             let signed_in = enter(context, statements, &found.user, EXPIRED_LINK).await?;
+            tell(context, &found, &signed_in.user).await;
             Ok(Followed::SignedIn(Box::new(signed_in)))
         }
         (Outcome::Whole(mut statements), Flow::Pkce) => {
@@ -86,11 +87,17 @@ async fn verify<W: World>(
             {
                 return Err(missing());
             }
-            let issue = sql::flow_states::issue_code(found.user.id, method.as_str());
-            statements.push(issue);
-            let results = run(context, statements, EXPIRED_LINK).await?;
-            let row = results.last().and_then(|result| result.rows.first());
+            statements.extend([
+                sql::users::by_id(found.user.id),
+                sql::flow_states::issue_code(found.user.id, method.as_str()),
+            ]);
+            let mut results = run(context, statements, EXPIRED_LINK).await?;
+            let issued = results.pop();
+            let row = issued.as_ref().and_then(|result| result.rows.first());
             let code = row.and_then(|row| row.text(0)).ok_or_else(missing)?;
+            if let Some(user) = read_user(results.pop())? {
+                tell(context, &found, &user).await;
+            }
             Ok(Followed::Code(code.to_owned()))
         }
     }

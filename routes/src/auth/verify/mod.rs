@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::{
     Context, address,
+    delivery::notice,
     error::{AuthError, ErrorCode},
     limits::Limit,
     one_time::{self, Kind},
@@ -161,8 +162,24 @@ pub(super) async fn post<W: World>(context: &Context<'_, W>) -> Result<Response<
         }
         Outcome::Whole(statements) => {
             let signed_in = enter(context, statements, &found.user, EXPIRED_CODE).await?;
+            tell(context, &found, &signed_in.user).await;
             signed_in.into_response(context)
         }
+    }
+}
+
+/// Tells the user of a new address or number.
+async fn tell<W: World>(context: &Context<'_, W>, found: &Found, after: &User) {
+    match found.subject {
+        Subject::EmailChange => notice::email_changed(context, &found.user, after).await,
+        Subject::PhoneChange => notice::phone_changed(context, &found.user, after).await,
+        Subject::Signup
+        | Subject::Invite
+        | Subject::Recovery
+        | Subject::MagicLink
+        | Subject::Email
+        | Subject::Sms
+        | Subject::Unknown => {}
     }
 }
 

@@ -89,8 +89,8 @@ fn transactions_begin_and_end() {
     );
 }
 
-/// The seven columns of an answer: this many rows, this body.
-fn answer(page: &str, body: &str) -> Vec<u8> {
+/// The seven columns of an answer.
+fn columns() -> Vec<u8> {
     let mut description = Vec::new();
     description.put_u16(7);
     for _ in 0..7 {
@@ -100,6 +100,11 @@ fn answer(page: &str, body: &str) -> Vec<u8> {
         description.extend_from_slice(&[255; 6]);
         description.put_u16(0);
     }
+    message(b'T', &description)
+}
+
+/// An answer: this many rows, this body.
+fn answer(page: &str, body: &str) -> Vec<u8> {
     let mut row = Vec::new();
     row.put_u16(7);
     for value in [None, Some(page), None, None, None, None, Some(body)] {
@@ -111,7 +116,7 @@ fn answer(page: &str, body: &str) -> Vec<u8> {
             None => row.put_i32(-1),
         }
     }
-    [message(b'T', &description), message(b'D', &row), complete()].concat()
+    [columns(), message(b'D', &row), complete()].concat()
 }
 
 /// Runs the script in a world that answers so; `good` is the verdict.
@@ -147,6 +152,24 @@ fn small_bodies_come_whole_and_large_ones_stream() {
         panic!("a stream");
     };
     assert_eq!(block_on(body.collect(usize::MAX)).unwrap(), large);
+}
+
+/// As a page beyond the one value of a function is.
+#[test]
+fn an_answer_without_a_row_has_an_empty_body() {
+    for (end, before) in [(End::Commit, 1), (End::Rollback, 2)] {
+        let said = [
+            complete().repeat(before),
+            columns(),
+            complete(),
+            ready(b'I'),
+        ]
+        .concat();
+        let rolled_back = [complete(), ready(b'I')].concat();
+        let (_, result) = outcome(end, &[said, rolled_back], true);
+        let (page, body) = result.unwrap();
+        assert_eq!((page, block_on(body.collect(10)).unwrap().len()), (0, 0));
+    }
 }
 
 #[test]

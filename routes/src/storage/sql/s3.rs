@@ -219,6 +219,16 @@ pub fn list_parts(upload: &str, after: u32, limit: usize) -> Statement {
     )
 }
 
+/// Forgets uploads that began before then, in milliseconds since the Unix epoch, and their parts. Their
+/// bytes are no row's from then on.
+pub fn expire(before: u64) -> Statement {
+    Statement::new(
+        "DELETE FROM storage.s3_multipart_uploads
+        WHERE created_at < to_timestamp($1::double precision / 1000)",
+        [before.to_string().into()],
+    )
+}
+
 /// Forgets an upload and its parts; a row for the version of each part.
 pub fn delete_upload(id: &str) -> Statement {
     Statement::new(

@@ -17,14 +17,14 @@ extern "C" {
     fn clear_timeout(timer: &JsValue);
 }
 
-pub(super) struct Timer {
+pub struct Timer {
     handle: JsValue,
     _callback: Closure<dyn FnMut()>,
 }
 
 impl Timer {
     /// Calls `callback` once, no earlier than in so many milliseconds.
-    pub(super) fn new(milliseconds: u64, callback: impl FnMut() + 'static) -> Self {
+    pub fn new(milliseconds: u64, callback: impl FnMut() + 'static) -> Self {
         /// What fits the 32-bit number that timers count in.
         const LONGEST: u64 = 2_000_000_000;
         let callback = Closure::<dyn FnMut()>::new(callback);

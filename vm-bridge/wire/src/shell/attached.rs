@@ -1,6 +1,6 @@
-//! One MessagePort to a database worker, and the signs that the worker is gone.
+//! One MessagePort, and the signs that whoever is at its other end is gone.
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
 
 use js_sys::{ArrayBuffer, Function, Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue, closure::Closure, prelude::wasm_bindgen};
@@ -37,17 +37,17 @@ extern "C" {
 
 /// What a port tells.
 #[derive(Debug)]
-pub(super) enum Heard {
-    /// A frame.
-    Buffer(Vec<u8>),
+pub enum Heard {
+    /// A frame, and the port that came with it.
+    Buffer(Vec<u8>, Option<web_sys::MessagePort>),
     /// The other side closed, or what it sent could not be read.
     Closed,
 }
 
 /// A port in use. Dropping it closes it and stops listening.
-pub(super) struct Attached {
+pub struct Attached {
     port: web_sys::MessagePort,
-    watch: Option<Watch>,
+    watch: RefCell<Option<Watch>>,
     listeners: [(&'static str, Function); 2],
     _message: Closure<dyn FnMut(web_sys::MessageEvent)>,
     _closed: Closure<dyn FnMut()>,
@@ -55,12 +55,15 @@ pub(super) struct Attached {
 
 impl Attached {
     /// Listens to `port` from now on.
-    pub(super) fn new(port: web_sys::MessagePort, heard: impl Fn(Heard) + Clone + 'static) -> Self {
+    pub fn new(port: web_sys::MessagePort, heard: impl Fn(Heard) + Clone + 'static) -> Self {
         let message = {
             let heard = heard.clone();
             Closure::<dyn FnMut(web_sys::MessageEvent)>::new(move |event: web_sys::MessageEvent| {
                 heard(match event.data().dyn_into::<ArrayBuffer>() {
-                    Ok(buffer) => Heard::Buffer(Uint8Array::new(&buffer).to_vec()),
+                    Ok(buffer) => {
+                        let buffer = Uint8Array::new(&buffer).to_vec();
+                        Heard::Buffer(buffer, transferred(&event))
+                    }
                     Err(_other) => Heard::Closed,
                 });
             })
@@ -76,7 +79,7 @@ impl Attached {
         }
         Self {
             port,
-            watch: None,
+            watch: RefCell::default(),
             listeners,
             _message: message,
             _closed: closed,
@@ -84,22 +87,28 @@ impl Attached {
     }
 
     /// Posts a buffer without copying it again.
-    pub(super) fn post(&self, bytes: &[u8]) -> Result<(), JsValue> {
+    pub fn post(&self, bytes: &[u8]) -> Result<(), JsValue> {
         let buffer = Uint8Array::from(bytes).buffer();
         let transfer = js_sys::Array::of1(&buffer);
         self.port.post_message_with_transferable(&buffer, &transfer)
     }
 
-    /// Waits for the Web Lock that the worker holds while it lives. Without Web Locks the port's own
-    /// `close` has to do.
-    pub(super) fn watch(&mut self, life: &str, lost: impl Fn() + 'static) {
-        if let Some(locks) = NAVIGATOR
-            .with(Clone::clone)
-            .and_then(|navigator| navigator.locks())
-        {
-            self.watch = Watch::new(&locks, life, lost);
-        }
+    /// Posts a buffer, and another port with it.
+    pub fn post_with(&self, bytes: &[u8], port: &JsValue) -> Result<(), JsValue> {
+        let buffer = Uint8Array::from(bytes).buffer();
+        let transfer = js_sys::Array::of2(&buffer, port);
+        self.port.post_message_with_transferable(&buffer, &transfer)
     }
+
+    /// Waits for the Web Lock that the other side holds while it lives. Without Web Locks the port's own
+    /// `close` has to do.
+    pub fn watch(&self, life: &str, lost: impl Fn() + 'static) {
+        self.watch.replace(Watch::new(life, lost));
+    }
+}
+
+fn transferred(event: &web_sys::MessageEvent) -> Option<web_sys::MessagePort> {
+    event.ports().get(0).dyn_into().ok()
 }
 
 impl Drop for Attached {
@@ -120,14 +129,17 @@ impl fmt::Debug for Attached {
     }
 }
 
-/// A request for a lock, withdrawn when it is dropped.
-struct Watch {
+/// A request for the Web Lock that somebody holds while it lives, withdrawn when it is dropped.
+pub struct Watch {
     withdraw: web_sys::AbortController,
     _granted: Closure<dyn FnMut()>,
 }
 
 impl Watch {
-    fn new(locks: &Locks, name: &str, lost: impl Fn() + 'static) -> Option<Self> {
+    /// Calls `lost` when the lock's holder is gone; nothing where there are no Web Locks.
+    pub fn new(name: &str, lost: impl Fn() + 'static) -> Option<Self> {
+        let navigator = NAVIGATOR.with(Clone::clone)?;
+        let locks = navigator.locks()?;
         let withdraw = web_sys::AbortController::new().ok()?;
         let options = js_sys::Object::new().unchecked_into::<LockOptions>();
         options.set_mode("shared");
@@ -142,6 +154,12 @@ impl Watch {
             withdraw,
             _granted: granted,
         })
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Watch").finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,4 @@
+mod called;
+mod database;
+mod deployed;
+mod kept;
