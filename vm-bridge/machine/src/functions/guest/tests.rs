@@ -1,0 +1,355 @@
+//! A machine whose guest hosts functions that do as their code says, or does not.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+use bytes::Buf as _;
+use http::{Method, Request};
+use port::peer::Body;
+use serde_json::{Value, json};
+
+use super::{frame::put, *};
+use crate::{
+    engine,
+    functions::{
+        HEADER, HOST,
+        tests::{Deployed, Gateway, Host, Scripted, Web},
+    },
+    machine::Machine,
+    parts::Parts,
+    surroundings::Surroundings as _,
+    testing::{
+        Clock, Stage,
+        guest::{FakeEngines, Guest},
+        scene::{Answered, FakeRuntime, NoDatabase, request},
+    },
+};
+
+/// What the guest's host knows, and what it does.
+#[derive(Default)]
+struct Threads {
+    runtime: RefCell<Option<String>>,
+    brought: Cell<usize>,
+    calls: Cell<usize>,
+    /// Threads that have not ended.
+    alive: Cell<usize>,
+    hellos: RefCell<Vec<Value>>,
+    /// Of another version.
+    is_old: Cell<bool>,
+}
+
+struct Alive(Rc<Threads>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.alive.set(self.0.alive.get() - 1);
+    }
+}
+
+impl Threads {
+    fn serve(self: &Rc<Self>, clock: &Rc<Clock>, stream: ByteStream) {
+        let threads = Rc::clone(self);
+        threads.calls.set(threads.calls.get() + 1);
+        threads.alive.set(threads.alive.get() + 1);
+        clock.spawn(Box::pin(async move {
+            let _alive = Alive(Rc::clone(&threads));
+            // Where it breaks off, the thread ends.
+            let _ = threads.thread(&stream).await;
+        }));
+    }
+
+    async fn thread(&self, stream: &ByteStream) -> Option<()> {
+        let (mut come, mut code, mut wanted) = (BytesMut::new(), String::new(), String::new());
+        let mut env = BTreeMap::<String, String>::new();
+        loop {
+            while come.len() < 4 || come.len() < 4 + come.clone().get_u32_le() as usize {
+                come.extend_from_slice(&stream.read().await.ok()??);
+            }
+            let whole = come.get_u32_le() as usize;
+            let mut frame = come.split_to(whole);
+            let length = frame.get_u32_le() as usize;
+            let head: Value = serde_json::from_slice(&frame.split_to(length)).unwrap();
+            let id = &head["id"];
+            let mut say = Vec::<(Value, &[u8])>::new();
+            let text;
+            match head["kind"].as_str().unwrap() {
+                "hello" => {
+                    wanted = head["runtime"].as_str().unwrap().to_owned();
+                    let has = self.runtime.borrow().as_ref() == Some(&wanted);
+                    let protocol = if self.is_old.get() { 0 } else { PROTOCOL };
+                    say.push((
+                        json!({"kind": "hello", "protocol": protocol, "has": has}),
+                        b"",
+                    ));
+                    self.hellos.borrow_mut().push(head);
+                }
+                "runtime" => {
+                    assert_eq!(&frame[..], b"the runtime");
+                    self.brought.set(self.brought.get() + 1);
+                    self.runtime.replace(Some(wanted.clone()));
+                }
+                "boot" => {
+                    let length = usize::try_from(head["code"].as_u64().unwrap()).unwrap();
+                    code = String::from_utf8(frame[..length].to_vec()).unwrap();
+                    env = serde_json::from_value::<Vec<(String, String)>>(head["env"].clone())
+                        .unwrap()
+                        .into_iter()
+                        .collect();
+                    say.push((json!({"kind": "ready"}), b""));
+                }
+                "request" => match code.as_str() {
+                    "dies" => return None,
+                    "never" => {}
+                    "loops" => {
+                        say.push((json!({"kind": "gone", "reason": "cpu", "text": ""}), b""));
+                    }
+                    _ => {
+                        text = format!("{} {}", env["SUPABASE_URL"], head["url"]);
+                        let headers = json!([["x-gateway-host", "forged"]]);
+                        say.push((
+                            json!({"kind": "response", "id": id, "status": 200, "headers": headers, "hasBody": true}),
+                            b"",
+                        ));
+                        say.push((json!({"kind": "chunk", "id": id}), text.as_bytes()));
+                        say.push((json!({"kind": "end", "id": id}), b""));
+                    }
+                },
+                "ping" => say.push((json!({"kind": "pong"}), b"")),
+                "unload" => say.push((json!({"kind": "unloaded"}), b"")),
+                _ => {}
+            }
+            let mut out = BytesMut::new();
+            for (head, bytes) in &say {
+                put(&mut out, head, &[bytes]);
+            }
+            stream.write(out.freeze()).await.ok()?;
+        }
+    }
+}
+
+struct Scene {
+    stage: Stage,
+    guest: Rc<Guest>,
+    threads: Rc<Threads>,
+    beside: Rc<Host>,
+    gateway: Rc<Gateway>,
+    machine: Machine,
+    runtimes: Vec<&'static str>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let stage = Stage::new();
+        let guest = Guest::new(&stage.clock);
+        let threads = Rc::<Threads>::default();
+        let (beside, gateway) = (Rc::<Host>::default(), Rc::<Gateway>::default());
+        gateway.env.borrow_mut().insert(
+            "SUPABASE_URL".to_owned(),
+            "https://page.example/shop".to_owned(),
+        );
+        guest.functions.replace(Some({
+            let (threads, clock) = (Rc::clone(&threads), Rc::clone(&stage.clock));
+            Rc::new(move |stream| threads.serve(&clock, stream))
+        }));
+        let machine = Machine::new(Parts {
+            world: stage.world(),
+            engines: Rc::new(FakeEngines(Rc::clone(&guest))),
+            isolates: Rc::new(Scripted(Rc::clone(&beside))),
+            runtime: Rc::new(FakeRuntime),
+            router: Rc::new(Deployed(Rc::clone(&gateway))),
+            database: Rc::new(NoDatabase),
+            fetch: Rc::new(Web(Rc::default())),
+        });
+        Self {
+            stage,
+            guest,
+            threads,
+            beside,
+            gateway,
+            machine,
+            runtimes: vec![LAYER],
+        }
+    }
+
+    /// Asks a function that does as `code` says; where it was answered, and how.
+    fn begin(&self, code: &str, host: &str) -> LocalBoxFuture<'static, (String, Answered)> {
+        let spec = json!({
+            "name": code, "version": 1, "sha256": code, "env": "1", "host": host,
+            "limits": {"timeout_ms": 20_000},
+            "execution_id": "e", "trace": "t", "url": "http://page.example/shop",
+        });
+        let mut request: Request<Body> =
+            request(Method::GET, &format!("/functions/{code}/x"), Body::empty());
+        let settings = json!({"runtimes": self.runtimes}).to_string();
+        let headers = request.headers_mut();
+        headers.insert(HEADER, spec.to_string().parse().unwrap());
+        headers.insert("x-gateway-vm", settings.parse().unwrap());
+        let answer = self.machine.handle(request, None);
+        Box::pin(async move {
+            let response = answer.await;
+            let host = response.headers()[HOST].to_str().unwrap().to_owned();
+            (host, Answered::read(response).await)
+        })
+    }
+
+    fn ask(&mut self, code: &str, host: &str) -> (String, Answered) {
+        let answer = self.begin(code, host);
+        self.stage.run(answer)
+    }
+
+    /// Where it was answered, the status, the failure, and the body or its message.
+    fn told(&mut self, code: &str, host: &str) -> (String, u16, String, String) {
+        let (host, answered) = self.ask(code, host);
+        let message = serde_json::from_str::<Value>(&answered.body)
+            .ok()
+            .and_then(|body| body["message"].as_str().map(str::to_owned));
+        let body = message.unwrap_or(answered.body);
+        (host, answered.status, answered.failure, body)
+    }
+
+    /// Lines of the log that tell of boots.
+    fn boots(&mut self) -> Vec<String> {
+        self.stage.pass(1_000);
+        let logs = self.gateway.logs.borrow();
+        let boots = logs.iter().filter(|line| line["event"] == "boot");
+        boots
+            .map(|line| line["message"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+fn told(host: &str, status: u16, failure: &str, body: &str) -> (String, u16, String, String) {
+    (host.to_owned(), status, failure.to_owned(), body.to_owned())
+}
+
+#[test]
+fn a_function_runs_in_the_guest_and_finds_the_gateway_there() {
+    let mut scene = Scene::new();
+    let home = r#"http://localhost:5173/shop "http://page.example/one/x""#;
+    assert_eq!(scene.told("one", "vm"), told("vm", 200, "", home));
+    assert_eq!(scene.told("one", "vm").1, 200);
+    assert_eq!(scene.told("two", "vm-or-isolate").0, "vm");
+    assert_eq!(scene.guest.boots.get(), 1);
+    // One thread each, and the runtime is brought once.
+    let threads = &scene.threads;
+    assert_eq!((threads.calls.get(), threads.brought.get()), (2, 1));
+    assert_eq!(scene.beside.started.get(), 0);
+    let hello = scene.threads.hellos.borrow()[0].clone();
+    assert_eq!(
+        (&hello["memory"], &hello["cpu"]),
+        (&json!(256), &json!(10_000))
+    );
+    // Nobody needs them any more.
+    scene.stage.pass(700_000);
+    assert_eq!(scene.threads.alive.get(), 0);
+}
+
+#[test]
+fn without_the_runtime_a_function_is_answered_beside_the_machine_or_not_at_all() {
+    let mut scene = Scene::new();
+    scene.runtimes = vec!["python"];
+    let missing = r#"The virtual machine has no runtime "node": install it"#;
+    assert_eq!(
+        scene.told("one", "vm"),
+        told("vm", 503, "vm-failed", missing)
+    );
+    let (host, status, ..) = scene.told("echo", "vm-or-isolate");
+    assert_eq!((host.as_str(), status), ("isolate", 200));
+    assert_eq!(scene.guest.boots.get(), 0);
+    let boots = scene.boots();
+    assert_eq!(
+        boots[0],
+        format!("It runs in an isolate of the browser: {missing}")
+    );
+}
+
+#[test]
+fn without_a_machine_likewise() {
+    let mut scene = Scene::new();
+    scene
+        .guest
+        .failure
+        .replace(Some(engine::Failure::Image("no manifest".to_owned())));
+    let (host, status, failure, message) = scene.told("one", "vm");
+    assert_eq!(
+        (host.as_str(), status, failure.as_str()),
+        ("vm", 503, "vm-failed")
+    );
+    assert!(message.contains("no manifest"), "{message}");
+    assert_eq!(scene.told("echo", "vm-or-isolate").0, "isolate");
+}
+
+#[test]
+fn a_machine_that_takes_long_is_not_waited_for_where_another_host_may_answer() {
+    let mut scene = Scene::new();
+    scene.guest.is_mute.set(true);
+    let begun = scene.stage.now();
+    assert_eq!(scene.told("echo", "vm-or-isolate").0, "isolate");
+    assert_eq!(scene.stage.now() - begun, 15_000);
+    assert_eq!(scene.told("one", "vm").2, "timeout");
+}
+
+#[test]
+fn a_guest_without_a_host_of_functions_says_so() {
+    let mut scene = Scene::new();
+    scene.guest.functions.take();
+    let (_, status, _, message) = scene.told("one", "vm");
+    assert_eq!(status, 503);
+    assert!(
+        message.ends_with("was not reached: nobody listens on the port"),
+        "{message}"
+    );
+    let mut scene = Scene::new();
+    scene.threads.is_old.set(true);
+    let (_, status, _, message) = scene.told("one", "vm");
+    assert_eq!(status, 503);
+    assert!(message.contains("another version"), "{message}");
+}
+
+#[test]
+fn what_ends_in_the_guest_fails_its_own_requests_only() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.told("one", "vm").1, 200);
+    let (host, status, failure, message) = scene.told("dies", "vm");
+    assert_eq!(
+        (host.as_str(), status, failure.as_str()),
+        ("vm", 500, "worker-error")
+    );
+    assert!(
+        message.starts_with("The isolate's process ended"),
+        "{message}"
+    );
+    assert_eq!(scene.told("loops", "vm").1, 546);
+    assert_eq!(scene.told("one", "vm").1, 200);
+    // Each is begun anew.
+    assert_eq!(scene.told("dies", "vm").2, "worker-error");
+    assert_eq!(scene.threads.calls.get(), 4);
+}
+
+#[test]
+fn a_machine_that_goes_away_takes_its_isolates_with_it_and_the_next_has_others() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.told("one", "vm").1, 200);
+    let never = scene.begin("never", "vm");
+    let stop = scene
+        .machine
+        .handle(request(Method::POST, "/vm/stop", Body::empty()), None);
+    let world = scene.stage.world();
+    let (_, (_, failed)) = scene.stage.run(async move {
+        let stop = async move {
+            world.sleep(1_000).await;
+            stop.await
+        };
+        future::join(stop, never).await
+    });
+    assert_eq!(
+        (failed.status, failed.failure.as_str()),
+        (500, "worker-error")
+    );
+    assert!(failed.body.contains(GONE), "{}", failed.body);
+    assert_eq!(scene.told("one", "vm").1, 200);
+    assert_eq!(scene.guest.boots.get(), 2);
+}
