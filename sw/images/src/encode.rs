@@ -8,22 +8,23 @@ use image::{
 };
 use webp_rust::{ImageBuffer, LossyEncodingConfig};
 
-use crate::{Format, ImageError, Rendered};
+use crate::{Format, ImageError, Rendered, Unwritten};
 
 /// Writes a picture in a format; `quality` is from 1 to 100 and counts where the format loses
-/// something.
+/// something. AVIF is left to another module.
 pub(crate) fn encode(
-    image: &DynamicImage,
+    image: DynamicImage,
     format: Format,
     quality: u8,
 ) -> Result<Rendered, ImageError> {
     let mut bytes = Vec::new();
+    let mut unwritten = None;
     let failed = |_error: image::ImageError| ImageError::Encoder;
     match format {
         Format::Jpeg => {
             // What is transparent becomes black, as imgproxy has it.
             JpegEncoder::new_with_quality(&mut bytes, quality)
-                .encode_image(&flattened(image))
+                .encode_image(&flattened(&image))
                 .map_err(failed)?;
         }
         Format::Png => image
@@ -32,11 +33,20 @@ pub(crate) fn encode(
         Format::Gif => GifEncoder::new_with_speed(&mut bytes, 10)
             .encode_frame(image::Frame::new(image.to_rgba8()))
             .map_err(failed)?,
-        Format::WebP => bytes = web_p(image, quality)?,
+        Format::WebP => bytes = web_p(&image, quality)?,
+        Format::Avif => {
+            unwritten = Some(Unwritten {
+                width: image.width(),
+                height: image.height(),
+                quality,
+            });
+            bytes = image.into_rgba8().into_raw();
+        }
     }
     Ok(Rendered {
         bytes,
         media: format.media(),
+        unwritten,
     })
 }
 

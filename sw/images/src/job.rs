@@ -1,5 +1,7 @@
 //! What is wanted of a picture, read from imgproxy's processing options.
 
+use image::DynamicImage;
+
 use crate::{Gravity, ImageError, Resize};
 
 /// The formats that are written.
@@ -9,7 +11,14 @@ pub enum Format {
     Png,
     Gif,
     WebP,
+    Avif,
 }
+
+/// No picture with more pixels becomes AVIF: its encoder takes one to three seconds for a million of
+/// them, and in a browser nothing else is answered meanwhile. A screen of 1920 by 1080 fits.
+const MOST_PIXELS_OF_AVIF: u64 = 2_100_000;
+/// No picture with a shorter side becomes AVIF, as of imgproxy.
+const LEAST_SIDE_OF_AVIF: u32 = 16;
 
 /// What is wanted of a picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +85,7 @@ impl Job {
     pub fn quality_for(&self, format: Format) -> u8 {
         let usual = match format {
             Format::WebP => 79,
+            Format::Avif => 63,
             Format::Jpeg | Format::Png | Format::Gif => 80,
         };
         self.quality.unwrap_or(usual)
@@ -99,7 +109,7 @@ impl Format {
             "png" => Ok(Self::Png),
             "gif" => Ok(Self::Gif),
             "webp" => Ok(Self::WebP),
-            "avif" => Err(ImageError::Format("avif")),
+            "avif" => Ok(Self::Avif),
             _ => Err(ImageError::Option("format".to_owned())),
         }
     }
@@ -111,6 +121,24 @@ impl Format {
             Self::Png => "image/png",
             Self::Gif => "image/gif",
             Self::WebP => "image/webp",
+            Self::Avif => "image/avif",
+        }
+    }
+
+    /// This format, or another where it cannot hold a picture: AVIF gives way to PNG or JPEG for what
+    /// is tiny, as of imgproxy, and to WebP for what would take too long.
+    pub(crate) fn that_holds(self, image: &DynamicImage) -> Self {
+        let (width, height) = (image.width(), image.height());
+        match self {
+            Self::Avif if width.min(height) < LEAST_SIDE_OF_AVIF => {
+                if image.color().has_alpha() {
+                    Self::Png
+                } else {
+                    Self::Jpeg
+                }
+            }
+            Self::Avif if u64::from(width) * u64::from(height) > MOST_PIXELS_OF_AVIF => Self::WebP,
+            _ => self,
         }
     }
 }

@@ -22,9 +22,21 @@ pub use job::{Format, Job};
 /// A picture that was rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
+    /// A file; or pixels of four bytes, red, green, blue and alpha, where it is still to be written.
     pub bytes: Vec<u8>,
     /// Its media type.
     pub media: &'static str,
+    /// What another module writes the file with.
+    pub unwritten: Option<Unwritten>,
+}
+
+/// How pixels become a file that is not written here: AVIF, whose encoder is a module of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unwritten {
+    pub width: u32,
+    pub height: u32,
+    /// From 1 to 100.
+    pub quality: u8,
 }
 
 /// Why a picture was not rendered.
@@ -36,8 +48,6 @@ pub enum ImageError {
     TooLarge,
     /// Its options could not be read; the text names the one.
     Option(String),
-    /// Nothing writes pictures of the format that was asked for.
-    Format(&'static str),
     /// The encoder failed, which is our fault and not the picture's.
     Encoder,
 }
@@ -48,7 +58,6 @@ impl fmt::Display for ImageError {
             Self::Invalid => formatter.write_str("invalid"),
             Self::TooLarge => formatter.write_str("too-large"),
             Self::Option(name) => write!(formatter, "option {name}"),
-            Self::Format(name) => write!(formatter, "format {name}"),
             Self::Encoder => formatter.write_str("encoder"),
         }
     }
@@ -62,5 +71,6 @@ pub fn render(bytes: &[u8], job: &Job) -> Result<Rendered, ImageError> {
     let format = job.format_for(source.format)?;
     let plan = geometry::plan((source.image.width(), source.image.height()), job);
     let image = geometry::apply(source.image, &plan)?;
-    encode::encode(&image, format, job.quality_for(format))
+    let format = format.that_holds(&image);
+    encode::encode(image, format, job.quality_for(format))
 }

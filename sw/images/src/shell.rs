@@ -2,7 +2,7 @@
 
 use wasm_bindgen::{JsError, prelude::wasm_bindgen};
 
-use crate::{Job, render};
+use crate::{Job, Unwritten, render};
 
 /// A rendered picture.
 #[wasm_bindgen]
@@ -10,6 +10,7 @@ use crate::{Job, render};
 pub struct Picture {
     bytes: Vec<u8>,
     media: &'static str,
+    unwritten: Option<Unwritten>,
 }
 
 #[wasm_bindgen]
@@ -25,6 +26,30 @@ impl Picture {
     pub fn media(&self) -> String {
         self.media.to_owned()
     }
+
+    /// Whether its bytes are pixels that are still to be written, with the three below.
+    #[wasm_bindgen(getter, js_name = isUnwritten)]
+    pub fn is_unwritten(&self) -> bool {
+        self.unwritten.is_some()
+    }
+
+    /// In pixels; of a file, zero.
+    #[wasm_bindgen(getter)]
+    pub fn width(&self) -> u32 {
+        self.unwritten.map_or(0, |unwritten| unwritten.width)
+    }
+
+    /// In pixels; of a file, zero.
+    #[wasm_bindgen(getter)]
+    pub fn height(&self) -> u32 {
+        self.unwritten.map_or(0, |unwritten| unwritten.height)
+    }
+
+    /// From 1 to 100; of a file, zero.
+    #[wasm_bindgen(getter)]
+    pub fn quality(&self) -> u8 {
+        self.unwritten.map_or(0, |unwritten| unwritten.quality)
+    }
 }
 
 /// Renders a picture; throws an error whose message is the [`crate::ImageError`].
@@ -34,5 +59,6 @@ pub fn render_picture(bytes: &[u8], options: &str) -> Result<Picture, JsError> {
     Ok(Picture {
         bytes: rendered.bytes,
         media: rendered.media,
+        unwritten: rendered.unwritten,
     })
 }

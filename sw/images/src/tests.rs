@@ -28,6 +28,10 @@ fn file(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
 
 fn rendered(bytes: &[u8], options: &str) -> Result<(DynamicImage, &'static str), ImageError> {
     let rendered = render(bytes, &Job::parse(options)?)?;
+    if let Some(Unwritten { width, height, .. }) = rendered.unwritten {
+        let pixels = RgbaImage::from_raw(width, height, rendered.bytes).unwrap();
+        return Ok((pixels.into(), rendered.media));
+    }
     Ok((
         image::load_from_memory(&rendered.bytes).unwrap(),
         rendered.media,
@@ -128,7 +132,40 @@ fn options_are_read_or_refused() {
             "{options}"
         );
     }
-    assert_eq!(Job::parse("format:avif"), Err(ImageError::Format("avif")));
+}
+
+#[test]
+fn avif_is_left_to_another_module() {
+    let bytes = file(drawn(200, 100), ImageFormat::Png);
+    let (pixels, media) = rendered(&bytes, "width:100,format:avif").unwrap();
+    assert_eq!(
+        (pixels.width(), pixels.height(), media),
+        (100, 50, "image/avif")
+    );
+    let job = |options| render(&bytes, &Job::parse(options).unwrap()).unwrap();
+    let quality = |options| job(options).unwritten.map(|unwritten| unwritten.quality);
+    assert_eq!(quality("format:avif"), Some(63));
+    assert_eq!(quality("format:avif,quality:30"), Some(30));
+    assert_eq!(quality("format:webp"), None);
+}
+
+#[test]
+fn avif_gives_way_to_what_can_hold_the_picture() {
+    let opaque = |width, height| DynamicImage::new_rgb8(width, height);
+    let glass = |width, height| DynamicImage::new_rgba8(width, height);
+    for (image, expected) in [
+        (opaque(16, 16), Format::Avif),
+        (opaque(15, 100), Format::Jpeg),
+        (opaque(100, 15), Format::Jpeg),
+        (glass(100, 15), Format::Png),
+        (glass(16, 100), Format::Avif),
+        (opaque(2000, 1050), Format::Avif),
+        (opaque(2000, 1051), Format::WebP),
+    ] {
+        let size = (image.width(), image.height());
+        assert_eq!(Format::Avif.that_holds(&image), expected, "{size:?}");
+        assert_eq!(Format::Png.that_holds(&image), Format::Png, "{size:?}");
+    }
 }
 
 #[test]
