@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::failure::{Doing, Failure, Result};
+use crate::image;
 use crate::process;
 use crate::setup::{self, Tools};
 use crate::workspace::{Fingerprint, Workspace, cargo, is_current, remember};
@@ -32,7 +33,7 @@ struct Module {
     name: &'static str,
 }
 
-const MODULES: [Module; 3] = [
+const MODULES: [Module; 5] = [
     Module {
         package: "sw",
         name: "gateway",
@@ -44,6 +45,14 @@ const MODULES: [Module; 3] = [
     Module {
         package: "images",
         name: "images",
+    },
+    Module {
+        package: "avif",
+        name: "avif",
+    },
+    Module {
+        package: "machine",
+        name: "machine",
     },
 ];
 
@@ -91,6 +100,7 @@ pub(crate) fn with_tools(workspace: &Workspace, tools: &Tools, profile: Profile)
         bundle.arg("--dev");
     }
     process::run(&mut bundle)?;
+    image::place_built(workspace)?;
     println!("build: done in {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask setup | build | run | serve | test | bench`.
+//! The project's commands: `cargo xtask setup | build | image | run | serve | functions | test | bench`.
 #![expect(
     clippy::print_stdout,
     reason = "what a command says goes to the terminal"
@@ -11,6 +11,8 @@
 mod bench;
 mod build;
 mod failure;
+mod functions;
+mod image;
 mod process;
 mod serve;
 mod setup;
@@ -29,9 +31,12 @@ cargo xtask <command>
 
   setup                            install what is missing; does nothing the second time
   build [--dev]                    build the WASM and the page into static/dist
+  image                            build what the virtual machine boots from into static/dist/vm
   run   [--port 5173] [--no-open]  set up, build, serve the page and open a browser
   serve [--port 54321] [--host 127.0.0.1] [--data DIR] [--config FILE]
                                    the same API in Node, without a browser
+  functions deploy DIR [--url http://127.0.0.1:54321] [--key SECRET] [--name NAME]
+                                   edge functions from supabase/functions to a gateway that runs; --help tells more
   test  [NAME]                     every check and test, or the steps whose name contains NAME
   bench [-- ARGS]                  the benchmarks, as ratios
 ";
@@ -64,7 +69,9 @@ fn command() -> Result<()> {
     match name.as_str() {
         "setup" => {
             no_more(&mut arguments)?;
-            setup::everything(&workspace).map(|_| ())
+            setup::everything(&workspace)?;
+            image::offer(&workspace);
+            Ok(())
         }
         "build" => {
             let mut profile = build::Profile::Release;
@@ -75,6 +82,10 @@ fn command() -> Result<()> {
                 }
             }
             build::build(&workspace, profile)
+        }
+        "image" => {
+            no_more(&mut arguments)?;
+            image::command(&workspace)
         }
         "run" => {
             let mut port = 5173;
@@ -88,10 +99,12 @@ fn command() -> Result<()> {
             }
             let site = site::Site::bind(port)?;
             build::build(&workspace, build::Profile::Release)?;
+            image::offer(&workspace);
             site.serve(&workspace, open);
             Ok(())
         }
         "serve" => serve::serve(&workspace, &arguments.raw_args()?.collect::<Vec<_>>()),
+        "functions" => functions::functions(&workspace, &arguments.raw_args()?.collect::<Vec<_>>()),
         "test" => {
             let mut filter = None;
             while let Some(argument) = arguments.next()? {

@@ -95,6 +95,22 @@ pub(crate) fn watch(
         .doing(format_args!("wait for `{}`", shown(command)))
 }
 
+/// Becomes another program: signals and the exit code are its own.
+#[cfg(unix)]
+pub(crate) fn become_program(command: &mut Command) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    let error = command.exec();
+    Err(Failure::new(format!(
+        "could not start `{}`: {error}",
+        shown(command)
+    )))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn become_program(command: &mut Command) -> Result<()> {
+    run(command)
+}
+
 /// The first program of this name in `$PATH`.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::build::{self, Profile};
 use crate::failure::{Failure, Result};
+use crate::process::become_program;
 use crate::setup;
 use crate::workspace::Workspace;
 
@@ -19,16 +20,4 @@ pub(crate) fn serve(workspace: &Workspace, arguments: &[OsString]) -> Result<()>
         )));
     }
     become_program(Command::new(setup::node()).arg(host).args(arguments))
-}
-
-#[cfg(unix)]
-fn become_program(command: &mut Command) -> Result<()> {
-    use std::os::unix::process::CommandExt;
-    let error = command.exec();
-    Err(Failure::new(format!("could not start Node: {error}")))
-}
-
-#[cfg(not(unix))]
-fn become_program(command: &mut Command) -> Result<()> {
-    crate::process::run(command)
 }

@@ -109,7 +109,10 @@ fn file_for(dist: &Path, path: &str) -> Option<PathBuf> {
 /// Names with a hash in them never change their content; the entry points are asked for each time.
 fn cache_control(file: &Path) -> &'static str {
     match file.file_name().and_then(|name| name.to_str()) {
-        Some("index.html" | "sw.js" | "gateway.js" | "build.json") | None => "no-cache",
+        Some(
+            "index.html" | "sw.js" | "gateway.js" | "build.json" | "manifest.json" | "licences.txt",
+        )
+        | None => "no-cache",
         Some(_) => "public, max-age=31536000, immutable",
     }
 }
@@ -125,7 +128,7 @@ fn media_type(file: &Path) -> &'static str {
         Some("png") => "image/png",
         Some("ico") => "image/x-icon",
         Some("woff2") => "font/woff2",
-        Some("gz") => "application/gzip",
+        Some("txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }
 }
@@ -213,6 +216,14 @@ mod tests {
         assert_eq!(cache_control(Path::new("dist/sw.js")), "no-cache");
         assert_eq!(cache_control(Path::new("dist/index.html")), "no-cache");
         assert!(cache_control(Path::new("dist/page-0123.js")).contains("immutable"));
+        assert_eq!(
+            cache_control(Path::new("dist/vm/manifest.json")),
+            "no-cache"
+        );
+        let chunk = Path::new("dist/vm/chunks/01/0123.gz");
+        assert!(cache_control(chunk).contains("immutable"));
+        // What is compressed here is decompressed by who asked for it, not on its way.
+        assert_eq!(media_type(chunk), "application/octet-stream");
         assert_eq!(
             media_type(Path::new("dist/wasm/gateway-0123.wasm")),
             "application/wasm"

@@ -35,7 +35,7 @@ pub(crate) fn install() -> Result<()> {
         )));
     }
     println!("setup: no Chromium found, installing chromium");
-    system::apt_install("chromium")?;
+    system::apt_install(&["chromium"])?;
     match chromium() {
         Some(_) => Ok(()),
         None => Err(Failure::new(

@@ -14,6 +14,7 @@ use crate::workspace::Workspace;
 pub(crate) use browser::chromium;
 pub(crate) use npm::node;
 pub(crate) use rust::TARGET as WASM_TARGET;
+pub(crate) use system::apt_install;
 pub(crate) use wasm_bindgen::test_runner;
 
 /// The programs a build needs.

@@ -53,7 +53,7 @@ fn add(workspace: &Workspace, compiler: &OsStr, sysroot: &Path, libraries: &Path
             }
         }
     } else if sysroot.starts_with("/usr") {
-        match system::apt_install("libstd-rust-dev-wasm32") {
+        match system::apt_install(&["libstd-rust-dev-wasm32"]) {
             Ok(()) if standard_libraries(libraries) == 1 => return Ok(()),
             Ok(()) => println!(
                 "setup: libstd-rust-dev-wasm32 is for another rustc; building from Rust's own sources instead"

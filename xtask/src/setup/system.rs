@@ -5,17 +5,18 @@ use std::process::Command;
 use crate::failure::{Failure, Result};
 use crate::process;
 
-/// Installs a Debian or Ubuntu package, with sudo unless we are root.
-pub(crate) fn apt_install(package: &str) -> Result<()> {
+/// Installs Debian or Ubuntu packages, with sudo unless we are root.
+pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
+    let named = packages.join(" ");
     if process::find("apt-get").is_none() {
         return Err(Failure::new(format!(
-            "{package} is missing and this system has no apt-get: install {package} with your package manager, then run this again"
+            "{named} is missing and this system has no apt-get: install {named} with your package manager, then run this again"
         )));
     }
     let root = process::probe("id", &["-u"]).is_some_and(|id| id == "0");
     if !root && process::find("sudo").is_none() {
         return Err(Failure::new(format!(
-            "{package} is missing and can only be installed by root: run `apt-get install {package}` as root, then run this again"
+            "{named} is missing and can only be installed by root: run `apt-get install {named}` as root, then run this again"
         )));
     }
     let apt = |arguments: &[&str]| {
@@ -36,9 +37,10 @@ pub(crate) fn apt_install(package: &str) -> Result<()> {
     if let Err(failure) = apt(&["-q", "update"]) {
         println!("setup: {failure}; going on with the package lists as they are");
     }
-    apt(&["install", "-q", "-y", "--no-install-recommends", package]).map_err(|failure| {
+    let install = ["install", "-q", "-y", "--no-install-recommends"];
+    apt(&[&install, packages].concat()).map_err(|failure| {
         Failure::new(format!(
-            "{failure}: install {package} by hand, then run this again"
+            "{failure}: install {named} by hand, then run this again"
         ))
     })
 }

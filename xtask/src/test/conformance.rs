@@ -13,6 +13,7 @@ use crate::workspace::{Workspace, read_text};
 
 use super::Work;
 use super::count::Count;
+use super::trouble::Trouble;
 
 /// What PGlite cannot have.
 const EXCLUDED: &str = "safeupdate";
@@ -35,7 +36,7 @@ fn corpus_folder(workspace: &Workspace) -> PathBuf {
 }
 
 /// A listed case that fails is skipped; one that passes is a failure: take it off the list.
-fn run(workspace: &Workspace) -> Result<Count> {
+fn run(workspace: &Workspace, trouble: &mut Trouble) -> Result<Count> {
     let cases: Value = serde_json::from_str(&read_text(
         &corpus_folder(workspace).join("postgrest/corpus.json"),
     )?)
@@ -51,6 +52,7 @@ fn run(workspace: &Workspace) -> Result<Count> {
         &known(&list)?,
         usual.passed + postgis.passed,
         without_steps_or_excluded(&cases),
+        trouble,
     ))
 }
 
@@ -149,14 +151,17 @@ fn judge(
     known: &BTreeSet<String>,
     passed: usize,
     skipped: usize,
+    trouble: &mut Trouble,
 ) -> Count {
     let unexpected: Vec<&String> = failing.difference(known).collect();
     let mended: Vec<&String> = known.difference(failing).collect();
     for id in &unexpected {
-        println!("fails, and is not in known.toml: {id}");
+        trouble.say(&format!("fails, and is not in known.toml: {id}"));
     }
     for id in &mended {
-        println!("passes (or is gone), take it off known.toml: {id}");
+        trouble.say(&format!(
+            "passes (or is gone), take it off known.toml: {id}"
+        ));
     }
     let known_and_failing = failing.len() - unexpected.len();
     println!(
@@ -180,8 +185,10 @@ mod tests {
 
     #[test]
     fn the_list_is_exact() {
-        let judged =
-            |failing: &[&str], known: &[&str]| judge(&set(failing), &set(known), 10, 2).to_string();
+        let judged = |failing: &[&str], known: &[&str]| {
+            let mut trouble = Trouble::default();
+            judge(&set(failing), &set(known), 10, 2, &mut trouble).to_string()
+        };
         assert_eq!(judged(&[], &[]), "10 passed, 0 failed, 2 skipped");
         assert_eq!(judged(&["a"], &["a"]), "10 passed, 0 failed, 3 skipped");
         assert_eq!(judged(&["a"], &[]), "10 passed, 1 failed, 2 skipped");

@@ -3,6 +3,7 @@
 mod conformance;
 mod count;
 mod steps;
+mod trouble;
 
 use std::process::Command;
 use std::time::Instant;
@@ -12,6 +13,7 @@ use crate::process;
 use crate::setup;
 use crate::workspace::Workspace;
 use count::Count;
+use trouble::Trouble;
 
 /// One thing that can fail by itself.
 pub(crate) struct Step {
@@ -27,7 +29,7 @@ pub(crate) enum Work {
     /// Says itself how many tests passed.
     Suite(Command),
     /// A piece of this program.
-    Own(fn(&Workspace) -> Result<Count>),
+    Own(fn(&Workspace, &mut Trouble) -> Result<Count>),
     /// Cannot run here, and why.
     Skip(String),
 }
@@ -39,7 +41,7 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     run.step(
         workspace,
         "setup",
-        Work::Own(|workspace| setup::everything(workspace).map(|_| Count::of_check(true))),
+        Work::Own(|workspace, _| setup::everything(workspace).map(|_| Count::of_check(true))),
     );
     let steps = steps::steps(workspace)?;
     let chosen = |step: &Step| filter.is_none_or(|filter| step.name.contains(filter));
@@ -56,14 +58,17 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     for step in steps {
         if step.name == steps::BUILD && (build || chosen(&step)) {
             built = run.step(workspace, &step.name, step.work).failed == 0;
-        } else if chosen(&step) {
+        } else if chosen(&step) || step.name == steps::IMAGE && build {
             let work = if built || !step.needs_build {
                 step.work
             } else {
-                Work::Own(|_| Err(Failure::new("not run: there is no build to run it on")))
+                Work::Own(|_, _| Err(Failure::new("not run: there is no build to run it on")))
             };
             run.step(workspace, &step.name, work);
         }
+    }
+    for (name, lines) in &run.troubles {
+        println!("\n=== failed: {name}\n{}", lines.join("\n"));
     }
     println!("\n=== summary ({:.0} s)", start.elapsed().as_secs_f64());
     for (failed, line) in &run.summary {
@@ -82,13 +87,16 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
 struct Run {
     total: Count,
     summary: Vec<(bool, String)>,
+    /// What failed, and what its runner said of that.
+    troubles: Vec<(String, Vec<String>)>,
 }
 
 impl Run {
     fn step(&mut self, workspace: &Workspace, name: &str, work: Work) -> Count {
         println!("\n=== {name}");
         let begin = Instant::now();
-        let count = finish(workspace, work);
+        let mut trouble = Trouble::default();
+        let count = finish(workspace, work, &mut trouble);
         let line = format!(
             "{name:<36} {count}  ({:.1} s)",
             begin.elapsed().as_secs_f64()
@@ -96,12 +104,15 @@ impl Run {
         println!("--- {line}");
         self.total += count;
         self.summary.push((count.failed > 0, line));
+        if count.failed > 0 {
+            self.troubles.push((name.to_owned(), trouble.lines()));
+        }
         count
     }
 }
 
 /// Counts what a step did; trouble in running it is a failed test, not the end of the run.
-fn finish(workspace: &Workspace, work: Work) -> Count {
+fn finish(workspace: &Workspace, work: Work, trouble: &mut Trouble) -> Count {
     let counted = match work {
         Work::Skip(reason) => {
             println!("skipped: {reason}");
@@ -109,18 +120,25 @@ fn finish(workspace: &Workspace, work: Work) -> Count {
         }
         Work::Check(mut command) => {
             println!("$ {}", process::shown(&command));
-            process::watch(&mut command, |_| {}).map(|status| Count::of_check(status.success()))
+            process::watch(&mut command, |line| trouble.read(line))
+                .map(|status| Count::of_check(status.success()))
         }
-        Work::Suite(mut command) => {
-            println!("$ {}", process::shown(&command));
-            let mut count = Count::default();
-            process::watch(&mut command, |line| count.read(line))
-                .map(|status| count.with_status(status.success()))
-        }
-        Work::Own(work) => work(workspace),
+        Work::Suite(command) => run_suite(command, trouble),
+        Work::Own(work) => work(workspace, trouble),
     };
     counted.unwrap_or_else(|failure| {
-        println!("{failure}");
+        trouble.say(&failure.to_string());
         Count::of_check(false)
     })
+}
+
+/// Runs a program that says itself how many tests passed.
+fn run_suite(mut command: Command, trouble: &mut Trouble) -> Result<Count> {
+    println!("$ {}", process::shown(&command));
+    let mut count = Count::default();
+    let status = process::watch(&mut command, |line| {
+        count.read(line);
+        trouble.read(line);
+    })?;
+    Ok(count.with_status(status.success()))
 }

@@ -6,14 +6,17 @@ use std::process::Command;
 
 use crate::build::{self, Profile};
 use crate::failure::{Doing, Result};
+use crate::image;
 use crate::process;
 use crate::setup;
 use crate::workspace::{Workspace, cargo};
 
 use super::count::Count;
-use super::{Step, Work, conformance};
+use super::trouble::Trouble;
+use super::{Step, Work, conformance, run_suite};
 
 pub(crate) const BUILD: &str = "build";
+pub(crate) const IMAGE: &str = "image";
 
 pub(crate) fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
     let shells = workspace.with_shell();
@@ -85,12 +88,22 @@ pub(crate) fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
         },
         Step {
             name: BUILD.to_owned(),
-            work: Work::Own(|workspace| {
+            work: Work::Own(|workspace, _| {
                 build::build(workspace, Profile::Release).map(|()| Count::of_check(true))
             }),
             needs_build: false,
         },
     ];
+    steps.push(Step {
+        name: IMAGE.to_owned(),
+        work: match image::unsupported() {
+            Some(reason) => Work::Skip(reason.to_owned()),
+            None => {
+                Work::Own(|workspace, _| image::command(workspace).map(|()| Count::of_check(true)))
+            }
+        },
+        needs_build: true,
+    });
     steps.push(
         Step {
             name: "tsc, every file".to_owned(),
@@ -121,7 +134,7 @@ pub(crate) fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
 }
 
 /// What can only be tested in a JavaScript engine; Node is one.
-fn wasm_tests(workspace: &Workspace) -> Result<Count> {
+fn wasm_tests(workspace: &Workspace, trouble: &mut Trouble) -> Result<Count> {
     let tools = setup::for_build(workspace)?;
     let mut command = cargo();
     command
@@ -134,10 +147,7 @@ fn wasm_tests(workspace: &Workspace) -> Result<Count> {
     for package in workspace.with_shell() {
         command.args(["--package", package]);
     }
-    println!("$ {}", process::shown(&command));
-    let mut count = Count::default();
-    let status = process::watch(&mut command, |line| count.read(line))?;
-    Ok(count.with_status(status.success()))
+    run_suite(command, trouble)
 }
 
 fn check(name: &str, command: Command) -> Step {
@@ -166,7 +176,7 @@ impl Step {
 }
 
 /// Each source is in some project: a file in none would never be checked.
-fn every_file_is_type_checked(workspace: &Workspace) -> Result<Count> {
+fn every_file_is_type_checked(workspace: &Workspace, trouble: &mut Trouble) -> Result<Count> {
     // tsc tells names without symbolic links.
     let statics = workspace.statics();
     let statics =
@@ -183,10 +193,10 @@ fn every_file_is_type_checked(workspace: &Workspace) -> Result<Count> {
         .filter(|file| !checked.contains(*file))
         .collect();
     for file in &unchecked {
-        println!(
+        trouble.say(&format!(
             "{} is in no tsconfig.json: add it to one's `include`",
             file.display()
-        );
+        ));
     }
     Ok(Count::of_check(unchecked.is_empty()))
 }
@@ -270,7 +280,7 @@ fn node_test(workspace: &Workspace, files: &[PathBuf]) -> Command {
             "--test",
             "--test-reporter=spec",
             "--test-concurrency=1",
-            "--test-timeout=300000",
+            "--test-timeout=900000",
         ])
         .args(
             files
