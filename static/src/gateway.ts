@@ -4,6 +4,12 @@
 //   const gateway = await startGateway();
 //   const { keys } = await gateway.ready;
 //   createClient(gateway.url, keys.publishable)
+//   await gateway.functions.deploy('hello', { 'index.ts': 'Deno.serve(() => new Response("hello"))' })
+//   await gateway.apps.deploy('hello', { 'index.js': source }, { runtime: 'node', entry: 'index.js' })
+import { apps, type Apps } from './api/apps.ts';
+import { calls, Refused } from './api/call.ts';
+import { functions, secrets, type Functions, type Secrets } from './api/functions.ts';
+import { vm, type Vm } from './api/vm.ts';
 import type { Keys, Status } from './status.ts';
 import { ownDatabase, type Ownership, type StorageWish } from './database/owner.ts';
 import type { AskVersion, Claim, Keep, WorkerAnswer } from './sw/messages.ts';
@@ -17,7 +23,8 @@ export interface GatewayOptions {
   script?: string;
 }
 
-export type { Keys, Status };
+export { Refused };
+export type { Apps, Functions, Keys, Secrets, Status, Vm };
 
 export interface RunningGateway {
   /** What `createClient` takes. */
@@ -25,6 +32,14 @@ export interface RunningGateway {
   project: string;
   /** The database is open, here or in another tab. Rejects with what a person can read. */
   ready: Promise<Status>;
+  /** The project's virtual machine. Nothing of it is loaded before it is needed. */
+  vm: Vm;
+  /** The applications in it. */
+  apps: Apps;
+  /** Its edge functions. What bundles them is loaded with the first that is deployed. */
+  functions: Functions;
+  /** What functions find in their environment. */
+  secrets: Secrets;
   /** This tab's part in owning the database. */
   ownership: Ownership;
   /** Gives up this tab's database; another tab may take over. */
@@ -61,7 +76,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Runnin
   // Not earlier: what the database needs comes first.
   const keep = () => navigator.serviceWorker.controller?.postMessage({ kind: 'keep' } satisfies Keep);
   ready.then(keep, keep);
-  return { url, project, ownership, ready, stop: () => ownership.stop() };
+  const call = calls(url);
+  return { url, project, vm: vm(call), apps: apps(call), functions: functions(call), secrets: secrets(call), ownership, ready, stop: () => ownership.stop() };
 }
 
 /** Removes the worker, and leaves its control by a reload. */

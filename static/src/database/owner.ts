@@ -2,6 +2,7 @@
 // the service worker's requests for a port to it.
 import { deferred, type Deferred } from './deferred.ts';
 import type { OwnerChanged, PortOffered, ToPage } from '../ports.ts';
+import { VmOwner } from '../vm/owner.ts';
 import type { FromWorker, StorageWish, ToWorker } from './messages.ts';
 
 export type { StorageWish };
@@ -64,6 +65,7 @@ class Owner {
   readonly #wanted: Wanted;
   readonly #opened: Deferred<void>;
   readonly #end: () => void;
+  readonly #vm: VmOwner;
   #worker!: Worker;
   #startedAt = 0;
   #wait = 0;
@@ -81,6 +83,7 @@ class Owner {
     navigator.serviceWorker.addEventListener('message', this.#heard);
     navigator.serviceWorker.startMessages();
     this.#start();
+    this.#vm = new VmOwner({ project: wanted.project, version: wanted.version, database: () => this.#serve() });
   }
 
   async stop(): Promise<void> {
@@ -88,6 +91,8 @@ class Owner {
     this.over = true;
     clearTimeout(this.#timer);
     navigator.serviceWorker.removeEventListener('message', this.#heard);
+    // What runs in it may have something to write.
+    await this.#vm.stop();
     const worker = this.#worker;
     const closed = new Promise<void>((resolve) => {
       worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
@@ -147,16 +152,23 @@ class Owner {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#start();
+      this.#vm.databaseChanged();
     }, this.#wait);
+  }
+
+  /** One more port to the database worker. */
+  #serve(): MessagePort {
+    const { port1, port2 } = new MessageChannel();
+    this.#tell({ kind: 'serve', port: port1 }, [port1]);
+    return port2;
   }
 
   readonly #heard = (event: MessageEvent<ToPage>) => {
     const { kind, project = this.#wanted.project } = event.data;
     if (kind !== 'port-wanted' || project !== this.#wanted.project || this.#timer !== undefined) return;
-    const { port1, port2 } = new MessageChannel();
-    this.#tell({ kind: 'serve', port: port1 }, [port1]);
-    const offer: PortOffered = { kind: 'port', project, port: port2 };
-    (event.source as ServiceWorker | null)?.postMessage(offer, [port2]);
+    const port = this.#serve();
+    const offer: PortOffered = { kind: 'port', project, port };
+    (event.source as ServiceWorker | null)?.postMessage(offer, [port]);
   };
 
   async #announce(): Promise<void> {

@@ -16,6 +16,7 @@ import { directoryStore, memoryStore } from './files.ts';
 import { deliver } from './mail.ts';
 import { news } from './news.ts';
 import { Pictures } from './pictures.ts';
+import { directorySeals, memorySeals } from './secrets.ts';
 
 /** A project's keys; the two JWTs are what the publishable and the secret key stand for. */
 export interface Keys {
@@ -46,6 +47,8 @@ export interface HostOptions {
 export interface Host {
   /** Answers a request; never rejects. */
   handle(request: Request): Promise<Response>;
+  /** Connects a client's WebSocket; what becomes of it is said on the port. */
+  connect(url: string, protocols: string[], headers: Headers, port: MessagePort): Promise<void>;
   /** The project's keys, once its database is open; `undefined` where it has none, as without migrations. */
   keys(): Promise<Keys | undefined>;
   /** Makes the next request panic, for tests. */
@@ -70,6 +73,7 @@ function compiled(name: string): WebAssembly.Module {
 /** Opens the database and starts the gateway before it. Rejects with what a person can read. */
 export async function createHost(options: HostOptions = {}): Promise<Host> {
   let database: Database | undefined;
+  let machine: Promise<Functions> | undefined;
   const pictures = new Pictures();
   const gateway: Supervised = new Supervised({
     module: async () => compiled(gatewayWasm),
@@ -78,6 +82,9 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
       release: () => undefined,
     }),
     asked: {
+      wantGuest(wanted, start) {
+        void guest(wanted, start).catch((error: unknown) => gateway.tell((instance) => instance.guestFailed(wanted, `The machine did not load: ${String(error)}`)));
+      },
       wantPort(wanted) {
         if (wanted !== project || !database) return;
         const { port1, port2 } = new MessageChannel();
@@ -86,6 +93,7 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
       },
       hasProject: async (name) => name === project,
       files: options.dataDir === undefined ? memoryStore() : directoryStore(path.join(options.dataDir, 'storage')),
+      secrets: options.dataDir === undefined ? memorySeals() : directorySeals(options.dataDir),
       render: (bytes, options) => pictures.render(bytes, options),
       // This process's gateway lives as long as its database.
       kept: async () => undefined,
@@ -93,6 +101,17 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
       deliver,
     },
   });
+  /** Hands over a port to what runs functions, which is loaded when it is first needed. */
+  async function guest(wanted: string, start: boolean): Promise<void> {
+    if (!machine && !start) return gateway.tell((instance) => instance.guestAbsent(wanted));
+    const loaded = await (machine ??= loadFunctions(() => database).catch((error: unknown) => {
+      machine = undefined;
+      throw error;
+    }));
+    const { port1, port2 } = new MessageChannel();
+    loaded.serve(port2);
+    await gateway.attachGuest(wanted, port1);
+  }
   // Settings are read when the instance is made: what is wrong with them is said before a folder is touched.
   await gateway.warm();
   const { pglite, storage, release } = await open(options);
@@ -104,7 +123,9 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
     migrate: options.migrate ?? true,
   });
   return {
-    handle: async (request) => (await gateway.handle(request, false)) ?? notFound(),
+    handle: async (request) => (await gateway.handle(request)) ?? notFound(),
+    // Whoever asks from outside is nobody's page.
+    connect: (url, protocols, headers, port) => gateway.call((instance) => instance.tunnel(url, protocols, port, { trusted: false, url: new URL('/', url).href }, headers)),
     async keys() {
       const keys = await gateway.call((instance) => instance.keys(project));
       return keys === undefined ? undefined : (JSON.parse(keys) as Keys);
@@ -112,11 +133,35 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
     fault: () => gateway.call((instance) => instance.fault()),
     async close() {
       await gateway.close();
+      await (await machine?.catch(() => undefined))?.close();
       await pictures.close();
       database?.free();
       await release();
     },
   };
+}
+
+interface Functions {
+  serve(port: MessagePort): void;
+  close(): Promise<void>;
+}
+
+/** The machine, for the functions that run beside it: there is no image here that it could boot. */
+async function loadFunctions(database: () => Database | undefined): Promise<Functions> {
+  const { loadMachine, withoutImage } = await import('./machine.ts');
+  const glue = loadMachine();
+  const vm = new glue.Vm(withoutImage(), {
+    build: GATEWAY_VERSION,
+    life: '',
+    // This process's gateway is awake.
+    wake: () => undefined,
+    wantDatabase() {
+      const { port1, port2 } = new MessageChannel();
+      database()?.serve(port2);
+      vm.database(port1);
+    },
+  });
+  return vm;
 }
 
 /** What a static host would say of a path that is not the gateway's. */

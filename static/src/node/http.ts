@@ -59,37 +59,65 @@ async function answer(handle: Handle, incoming: IncomingMessage, outgoing: Serve
   // A request that waited in the socket may be one whose client left long ago.
   await news();
   if (gone.signal.aborted || outgoing.destroyed) return;
+  const answered = new AbortController();
   let request: Request;
   try {
-    request = requestIn(incoming, gone.signal);
+    request = requestIn(incoming, gone.signal, answered.signal);
   } catch (error) {
     return refuse(outgoing, error);
   }
   const response = await handle(request);
-  // What was not read of a body would stand before the next request: a client that is not told loses that one.
-  if (!incoming.complete) outgoing.shouldKeepAlive = false;
   await responseOut(response, outgoing, gone.signal);
+  // Of a client that is gone nothing comes.
+  if (incoming.complete || incoming.destroyed) return;
+  answered.abort();
+  discard(incoming);
+}
+
+/**
+ * Reads what is still coming of a body that was answered without it, and forgets it. A connection closed upon unread bytes is
+ * reset, and the client may never see the answer (RFC 9112, section 9.6); one that is read to the body's end is good for the
+ * next request. A client that sends on for ever is cut off, as nginx' `lingering_time` and `lingering_timeout` do.
+ */
+function discard(incoming: IncomingMessage): void {
+  const { socket } = incoming;
+  const cut = () => socket.destroy();
+  const whole = setTimeout(cut, 30_000);
+  const silence = setTimeout(cut, 5_000);
+  // A reader that waits for `readable` would keep the bytes from flowing.
+  incoming.removeAllListeners('readable');
+  incoming.on('data', () => silence.refresh()).resume();
+  incoming.once('close', () => {
+    clearTimeout(whole);
+    clearTimeout(silence);
+  });
 }
 
 /** Throws where fetch has no such request: TRACE, an address that is no URL. */
-function requestIn(incoming: IncomingMessage, signal: AbortSignal): Request {
+function requestIn(incoming: IncomingMessage, signal: AbortSignal, answered: AbortSignal): Request {
   const url = address(incoming);
-  const headers = new Headers();
-  for (let at = 0; at < incoming.rawHeaders.length; at += 2) {
-    const name = incoming.rawHeaders[at]!;
-    if (!hopByHop.has(name.toLowerCase())) headers.append(name, incoming.rawHeaders[at + 1]!);
-  }
+  const headers = headersOf(incoming);
   const method = incoming.method ?? 'GET';
   const bodiless = method === 'GET' || method === 'HEAD' || !('content-length' in incoming.headers || 'transfer-encoding' in incoming.headers);
   if (bodiless) {
     incoming.resume();
     return new Request(url, { method, headers, signal });
   }
-  return new Request(url, { method, headers, signal, body: body(incoming), duplex: 'half' } as RequestInit);
+  return new Request(url, { method, headers, signal, body: body(incoming, answered), duplex: 'half' } as RequestInit);
+}
+
+/** What is not of the connection alone. */
+export function headersOf(incoming: IncomingMessage): Headers {
+  const headers = new Headers();
+  for (let at = 0; at < incoming.rawHeaders.length; at += 2) {
+    const name = incoming.rawHeaders[at]!;
+    if (!hopByHop.has(name.toLowerCase())) headers.append(name, incoming.rawHeaders[at + 1]!);
+  }
+  return headers;
 }
 
 /** The target decides the path, whatever the Host header holds: two slashes at its beginning name no other host. */
-function address(incoming: IncomingMessage): URL {
+export function address(incoming: IncomingMessage): URL {
   const target = incoming.url ?? '/';
   const { origin } = new URL(`http://${incoming.headers.host || 'localhost'}`);
   if (target.startsWith('/')) return new URL(origin + target);
@@ -103,14 +131,16 @@ function address(incoming: IncomingMessage): URL {
  * What is sent, as far as it is asked for. `Readable.toWeb` throws past every catch when bytes arrive after the reader has
  * let go of them, as a request without a key is.
  */
-function body(incoming: IncomingMessage): ReadableStream<Uint8Array> {
+function body(incoming: IncomingMessage, answered: AbortSignal): ReadableStream<Uint8Array> {
   // The connection stays, for the answer and for the next request.
   const chunks = incoming.iterator({ destroyOnReturn: false });
   return new ReadableStream(
     {
       async pull(controller) {
         const { done, value } = await chunks.next();
-        if (done) controller.close();
+        // Whoever reads on after the answer gets an error, not what looks like the body's end.
+        if (answered.aborted) controller.error(new Error('The request was answered before its body was read.'));
+        else if (done) controller.close();
         else controller.enqueue(value);
       },
       cancel() {

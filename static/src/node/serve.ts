@@ -4,6 +4,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { createHost, type Host } from './host.ts';
 import { httpServer, type HttpServer } from './http.ts';
+import { serveSockets } from './sockets.ts';
 
 const usage = `cargo xtask serve [--port 54321] [--host 127.0.0.1] [--data DIR] [--config FILE]
 
@@ -28,6 +29,7 @@ async function main(): Promise<void> {
   });
   const http = httpServer((request) => host.handle(request));
   const { server } = http;
+  serveSockets(server, host.connect);
   endOn(['SIGINT', 'SIGTERM'], http, host);
   try {
     await new Promise<void>((resolve, reject) => {

@@ -5,14 +5,17 @@ const prefix = 'gateway-build-';
 const current = prefix + GATEWAY_VERSION;
 
 /** Addresses of the build's files; the page itself is the folder's. */
-const files = new Map(Object.entries(GATEWAY_FILES).map(([path, integrity]) => {
+const addresses = (named: Record<string, string>) => new Map(Object.entries(named).map(([path, integrity]) => {
   const name = path === 'index.html' ? './' : path;
   return [new URL(name, self.location.href).pathname, integrity];
 }));
+const files = addresses(GATEWAY_FILES);
+/** What not every page needs: kept when a page has fetched it. */
+const later = addresses(GATEWAY_LATER);
 
 /** Whether a request is for a file of this build, and not for the worker's own script or somebody else's. */
 export function isFile(request: Request, url: URL): boolean {
-  return request.method === 'GET' && files.has(pathOf(url));
+  return request.method === 'GET' && (files.has(pathOf(url)) || later.has(pathOf(url)));
 }
 
 /** `/index.html` is the page too. */
@@ -20,6 +23,7 @@ const pathOf = (url: URL) => url.pathname.replace(/\/index\.html$/, '/');
 
 /** What the network says; what was kept where it says nothing, or does not have the file of an earlier build any more. */
 export async function fromNetwork(request: Request, url: URL): Promise<Response> {
+  if (later.has(pathOf(url))) return keptOnceFetched(pathOf(url));
   try {
     const response = await fetch(request);
     const gone = response.status === 404 || response.status === 410;
@@ -29,6 +33,18 @@ export async function fromNetwork(request: Request, url: URL): Promise<Response>
     if (kept) return kept;
     throw error;
   }
+}
+
+/** Its name vouches for its content, so what is kept is as good as what the network has. */
+async function keptOnceFetched(path: string): Promise<Response> {
+  const cache = await openKept();
+  const known = (await cache?.match(path)) ?? (await keptBefore(path));
+  if (known) return known;
+  const response = await fetch(path, { integrity: later.get(path)! });
+  if (!response.ok) return response;
+  // Not waited for: it is megabytes, and where there is no room for them the page works all the same.
+  void cache?.put(path, isolated(response.clone())).catch(() => undefined);
+  return response;
 }
 
 async function keptFile(url: URL): Promise<Response | undefined> {
@@ -60,16 +76,30 @@ export function keepFiles(): Promise<void> {
 async function keepAll(): Promise<void> {
   const cache = await openKept();
   if (!cache) return;
-  for (const [path, integrity] of files) {
-    if (await cache.match(path)) continue;
-    const known = named(path) ? await keptBefore(path) : undefined;
-    // Whoever opened the page has fetched it a moment ago, and its name vouches for its content.
-    const response = known ?? (await fetch(path, { integrity, cache: named(path) ? 'force-cache' : 'no-cache' }));
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${response.statusText}`);
-    await cache.put(path, isolated(response));
-  }
+  for (const [path, integrity] of files) await keepFile(cache, path, integrity);
+  // Whoever had the VM under an earlier build is to have it under this one, too, when the network is away.
+  const used = await foldersKeptBefore();
+  for (const [path, integrity] of later) if (used.has(folderOf(path))) await keepFile(cache, path, integrity);
   await forgetKept(current);
 }
+
+async function keepFile(cache: Cache, path: string, integrity: string): Promise<void> {
+  if (await cache.match(path)) return;
+  const known = named(path) ? await keptBefore(path) : undefined;
+  // Whoever opened the page has fetched it a moment ago, and its name vouches for its content.
+  const response = known ?? (await fetch(path, { integrity, cache: named(path) ? 'force-cache' : 'no-cache' }));
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${response.statusText}`);
+  await cache.put(path, isolated(response));
+}
+
+/** The folders of which earlier builds kept something. */
+async function foldersKeptBefore(): Promise<Set<string>> {
+  const names = (await caches.keys()).filter((name) => name.startsWith(prefix) && name !== current);
+  const requests = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
+  return new Set(requests.flat().map(({ url }) => folderOf(new URL(url).pathname)));
+}
+
+const folderOf = (path: string) => path.replace(/[^/]*$/, '');
 
 /** Whether a file's name carries a hash of its content. */
 const named = (path: string) => /-[^/]+$/.test(path);

@@ -7,7 +7,8 @@ self.addEventListener('message', (event) => event.waitUntil(heard(event)));
 
 import { readChoice } from '../database/choice.ts';
 import { browserStore } from '../files/browser.ts';
-import type { PortWanted } from '../ports.ts';
+import type { PortWanted, TunnelClosed, TunnelWanted, VmWanted } from '../ports.ts';
+import { browserSeals } from '../secrets/browser.ts';
 import { refusal, Supervised } from '../wasm/instance.ts';
 import { keep, kept, recall } from './schema.ts';
 import { asksToLeave, isolated, isolation, leave, needsIsolation } from './isolation.ts';
@@ -22,7 +23,7 @@ const ours = new RegExp(GATEWAY_PATTERN);
 
 const gateway = new Supervised({
   module: compiled,
-  asked: { wantPort: (project) => void wantPorts(project), hasProject, kept, keep, files: browserStore, render: rendered, origin: () => location.origin },
+  asked: { wantPort: (project) => void wantPorts(project), wantGuest, wantGuests: () => wantGuest(undefined, false), hasProject, kept, keep, files: browserStore, secrets: browserSeals, render: rendered, origin: () => location.origin },
   async prepare() {
     const life = `gateway:client:${crypto.randomUUID()}`;
     const release = await hold(life);
@@ -55,8 +56,51 @@ function fetched(event: FetchEvent): void {
     hurry();
     event.respondWith(answer(event));
   } else if (asksToLeave(request, url)) event.respondWith(leave(self.registration, request));
+  else if (mayBeOfApp(event)) event.respondWith(ofApp(event, url));
   else if (needsIsolation(request)) event.respondWith(file(event, url).then(isolated));
   else if (isFile(request, url)) event.respondWith(file(event, url));
+}
+
+/** Clients that are none of apps. */
+const elsewhere = new Set<string>();
+
+/** The URLs of clients by their ids: asking the browser is a round trip to another process, and one for each request. */
+const known = new Map<string, string>();
+/** So many at most: a page that is gone is in it, too. */
+const knownAtMost = 1_000;
+
+/** The URL that a client was made with, which is the one it keeps. */
+async function urlOf(id: string): Promise<string | undefined> {
+  if (id === '') return undefined;
+  const before = known.get(id);
+  if (before !== undefined) return before;
+  const url = (await self.clients.get(id))?.url;
+  if (url !== undefined) {
+    if (known.size >= knownAtMost) known.clear();
+    known.set(id, url);
+  }
+  return url;
+}
+
+/**
+ * Whether a request may come from an app's page, which means the app by a path that is nobody else's. Only of a navigation the
+ * referrer tells: a module's is the module that imports it, by whichever path that was asked for.
+ */
+function mayBeOfApp({ request, clientId }: FetchEvent): boolean {
+  if (request.mode === 'navigate') return request.referrer !== '' && isOurs(request.referrer);
+  return clientId !== '' && !elsewhere.has(clientId);
+}
+
+async function ofApp(event: FetchEvent, url: URL): Promise<Response> {
+  const { request } = event;
+  const page = request.mode === 'navigate' ? request.referrer : await urlOf(event.clientId);
+  if (page && isOurs(page)) {
+    hurry();
+    return answer(event);
+  }
+  if (page && request.mode !== 'navigate') elsewhere.add(event.clientId);
+  const response = await file(event, url);
+  return needsIsolation(request) ? isolated(response) : response;
 }
 
 function file({ request }: FetchEvent, url: URL): Promise<Response> {
@@ -76,8 +120,10 @@ function outdated(): boolean {
 
 async function answer(event: FetchEvent): Promise<Response> {
   if (outdated()) return refusal(503, 'A newer version of the gateway is taking over.', null, 'Send the request again; it was not begun.');
-  const trusted = event.request.mode !== 'navigate' && isPage(await self.clients.get(event.clientId));
-  return (await gateway.handle(event.request, trusted, event.clientId || undefined)) ?? fetch(event.request);
+  const navigates = event.request.mode === 'navigate';
+  const url = navigates ? undefined : await urlOf(event.clientId);
+  const from = { trusted: url !== undefined && isPageAt(url), client: event.clientId || undefined, url };
+  return (await gateway.handle(event.request, from)) ?? fetch(event.request);
 }
 
 async function heard(event: ExtendableMessageEvent): Promise<void> {
@@ -89,6 +135,19 @@ async function heard(event: ExtendableMessageEvent): Promise<void> {
       break;
     case 'owner-changed':
       if (isPage(event.source)) await gateway.ownerChanged(message.project);
+      break;
+    case 'vm-port':
+      if (isPage(event.source)) await gateway.attachGuest(message.project, message.port);
+      else message.port.close();
+      break;
+    case 'vm-absent':
+      if (isPage(event.source)) await gateway.tell((instance) => instance.guestAbsent(message.project));
+      break;
+    case 'vm-failed':
+      if (isPage(event.source)) await gateway.tell((instance) => instance.guestFailed(message.project, message.text));
+      break;
+    case 'tunnel':
+      await tunnel(message, event.source);
       break;
     case 'claim':
       await self.skipWaiting();
@@ -104,11 +163,33 @@ async function heard(event: ExtendableMessageEvent): Promise<void> {
   }
 }
 
-/** Whether a client is a page of the host's. What the gateway itself answered, as an app's page, is none. */
+/** Connects what a page has instead of a WebSocket. */
+async function tunnel({ url, protocols, port }: TunnelWanted, source: Client | ServiceWorker | MessagePort | null): Promise<void> {
+  const refuse = (reason: string) => {
+    port.postMessage({ kind: 'close', code: 1006, reason, clean: false } satisfies TunnelClosed);
+    port.close();
+  };
+  if (!isClient(source)) return refuse('Nobody is known to ask for it.');
+  try {
+    await gateway.call((instance) => instance.tunnel(url, protocols, port, { trusted: isPage(source), client: source.id, url: source.url }));
+  } catch (error) {
+    refuse(String(error));
+  }
+}
+
+const isClient = (source: Client | ServiceWorker | MessagePort | null | undefined): source is Client => !!source && 'id' in source && 'url' in source;
+
+/** Whether a client is a page of the host's. What the gateway itself answered, as an app's page, is none, and neither is what such a page made of a `blob:` or `data:`. */
 function isPage(client: Client | ServiceWorker | MessagePort | null | undefined): client is Client {
-  if (!client || !('url' in client)) return false;
-  const url = new URL(client.url);
-  return url.origin === self.location.origin && !ours.test(url.pathname);
+  return isClient(client) && isPageAt(client.url);
+}
+
+const isPageAt = (url: string) => url.startsWith(`${self.location.origin}/`) && !isOurs(url);
+
+/** Whether a URL is one that the gateway answers. */
+function isOurs(href: string): boolean {
+  const url = new URL(href);
+  return url.origin === self.location.origin && ours.test(url.pathname);
 }
 
 /** When every open database was asked for a port, before the instance that wants them was made. */
@@ -122,12 +203,21 @@ function hurry(): void {
   askedEarly = performance.now();
   recall();
   void wantPorts();
+  wantGuest(undefined, false);
 }
 
 /** Ports do not survive a restart of this worker: any page may have a database that is still open. Without a project, every one. */
 async function wantPorts(project?: string): Promise<void> {
   if (project !== undefined && askedEarly !== undefined && performance.now() - askedEarly < early) return;
-  const message: PortWanted = { kind: 'port-wanted', ...(project !== undefined && { project }) };
+  await tellPages({ kind: 'port-wanted', ...(project !== undefined && { project }) });
+}
+
+/** Asks for a port to the VM worker of this project, or to every one that is there. */
+function wantGuest(project: string | undefined, start: boolean): void {
+  void tellPages({ kind: 'vm-wanted', ...(project !== undefined && { project }), start });
+}
+
+async function tellPages(message: PortWanted | VmWanted): Promise<void> {
   const clients = await self.clients.matchAll({ includeUncontrolled: true, type: 'window' });
   for (const client of clients) if (isPage(client)) client.postMessage(message);
 }

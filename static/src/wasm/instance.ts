@@ -4,7 +4,7 @@
 // its memory cannot be trusted again. So whatever waits on an instance is registered here, is failed when the instance
 // dies, and the next request meets a fresh one.
 
-import { instantiate, type Gateway, type Source, type Supervisor } from 'glue:gateway';
+import { instantiate, type Caller, type Gateway, type Source, type Supervisor } from 'glue:gateway';
 
 /** An instance that died, under an id that its log line and its answers share. */
 export class Died extends Error {
@@ -26,6 +26,8 @@ class Instance {
       panicked: (message) => this.#die(message),
       deliver: async () => undefined,
       origin: () => undefined,
+      wantGuest: (project) => queueMicrotask(this.guard(() => this.gateway.guestFailed(project, 'This host has no virtual machine.'))),
+      wantGuests: () => undefined,
       ...asked,
     });
     glue.initSync({ module });
@@ -85,7 +87,7 @@ class Instance {
 }
 
 /** What the instance asks of the host that it runs in. */
-export type Asked = Pick<Supervisor, 'wantPort' | 'hasProject' | 'kept' | 'keep' | 'files' | 'render'> & Partial<Pick<Supervisor, 'deliver' | 'origin'>>;
+export type Asked = Pick<Supervisor, 'wantPort' | 'hasProject' | 'kept' | 'keep' | 'files' | 'secrets' | 'render'> & Partial<Pick<Supervisor, 'deliver' | 'origin' | 'wantGuest' | 'wantGuests'>>;
 
 export interface Surroundings {
   /** The compiled module. */
@@ -105,11 +107,11 @@ export class Supervised {
     this.#surroundings = surroundings;
   }
 
-  /** Answers a request, whatever happens to the instance; `undefined` where it is not the gateway's after all. `trusted` is whether it may learn the project's secrets, `client` who sent it. */
-  async handle(request: Request, trusted: boolean, client?: string): Promise<Response | undefined> {
+  /** Answers a request, whatever happens to the instance; `undefined` where it is not the gateway's after all. `from` is who sent it, where that is known. */
+  async handle(request: Request, from?: Caller): Promise<Response | undefined> {
     try {
       const instance = await this.#instance();
-      return await instance.wait(() => instance.gateway.handle(request, trusted, client));
+      return await instance.wait(() => instance.gateway.handle(request, from));
     } catch (error) {
       return failure(error);
     }
@@ -120,12 +122,29 @@ export class Supervised {
     await this.#instance();
   }
 
-  /** Hands a port to the living instance. */
+  /** Hands a port to a database to the living instance. */
   async attach(project: string, port: MessagePort, owner?: string): Promise<void> {
     const instance = await this.#instance();
+    this.#remember(port);
+    instance.guard(() => instance.gateway.attach(project, port, owner))();
+  }
+
+  /** Hands a port to a VM worker to the living instance. */
+  async attachGuest(project: string, port: MessagePort): Promise<void> {
+    const instance = await this.#instance();
+    this.#remember(port);
+    instance.guard(() => instance.gateway.attachGuest(project, port))();
+  }
+
+  /** Tells the instance, if there is one, something that only matters to one that waits. */
+  async tell(news: (gateway: Gateway) => void): Promise<void> {
+    const instance = await this.#current;
+    instance?.guard(() => news(instance.gateway))();
+  }
+
+  #remember(port: MessagePort): void {
     this.#ports.add(port);
     port.addEventListener('close', () => this.#ports.delete(port));
-    instance.guard(() => instance.gateway.attach(project, port, owner))();
   }
 
   /** Another page may own the project's database now. */

@@ -1,0 +1,2 @@
+// Deno's std/async/abortable.
+export { abortable } from './mod.ts';

@@ -1,0 +1,2 @@
+// Deno's std/async/deadline.
+export { deadline } from './mod.ts';

@@ -1,0 +1,2 @@
+// Deno's std/async/debounce.
+export { debounce } from './mod.ts';

@@ -1,0 +1,2 @@
+// Deno's std/async/delay.
+export { delay } from './mod.ts';

@@ -1,0 +1,2 @@
+// Deno's std/async/pool.
+export { pooledMap } from './mod.ts';

@@ -1,0 +1,2 @@
+// Deno's std/async/retry.
+export { retry } from './mod.ts';

@@ -1,0 +1,2 @@
+// Deno's std/dotenv/load: nothing is left to load.
+export {};

@@ -1,0 +1,2 @@
+// Deno's std/path/basename.
+export { basename } from './mod.ts';

@@ -1,0 +1,2 @@
+// Deno's std/path/dirname.
+export { dirname } from './mod.ts';

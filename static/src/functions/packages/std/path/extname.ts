@@ -1,0 +1,2 @@
+// Deno's std/path/extname.
+export { extname } from './mod.ts';

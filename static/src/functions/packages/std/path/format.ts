@@ -1,0 +1,2 @@
+// Deno's std/path/format.
+export { format } from './mod.ts';

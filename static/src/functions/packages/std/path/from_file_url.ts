@@ -1,0 +1,2 @@
+// Deno's std/path/from_file_url.
+export { fromFileUrl } from './mod.ts';

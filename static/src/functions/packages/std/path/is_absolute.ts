@@ -1,0 +1,2 @@
+// Deno's std/path/is_absolute.
+export { isAbsolute } from './mod.ts';

@@ -1,0 +1,2 @@
+// Deno's std/path/join.
+export { join } from './mod.ts';

@@ -1,0 +1,2 @@
+// Deno's std/path/normalize.
+export { normalize } from './mod.ts';

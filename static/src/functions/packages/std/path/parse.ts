@@ -1,0 +1,2 @@
+// Deno's std/path/parse.
+export { parse } from './mod.ts';

@@ -1,0 +1,2 @@
+// Deno's std/path/posix.
+export * from './mod.ts';

@@ -1,0 +1,2 @@
+// Deno's std/path/relative.
+export { relative } from './mod.ts';

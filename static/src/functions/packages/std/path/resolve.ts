@@ -1,0 +1,2 @@
+// Deno's std/path/resolve.
+export { resolve } from './mod.ts';
