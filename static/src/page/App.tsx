@@ -1,6 +1,6 @@
 // The shell: a header with the gateway's state, the places to go, and the place one is at.
 import { ActionIcon, Menu, useMantineColorScheme } from '@mantine/core';
-import { Database, FolderOpen, House, Inbox, Monitor, Moon, Send, ShieldCheck, SquareTerminal, Sun, Users as People, type LucideIcon } from 'lucide-react';
+import { AppWindow, Cpu, Database, FolderOpen, House, Inbox, Monitor, Moon, Send, ShieldCheck, SquareTerminal, Sun, Users as People, Zap, type LucideIcon } from 'lucide-react';
 import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from 'react';
 import { Home } from './Home.tsx';
 import { StatePill } from './gateway/StatePill.tsx';
@@ -17,6 +17,9 @@ const Users = lazy(() => import('./users/Users.tsx'));
 const Outbox = lazy(() => import('./outbox/Outbox.tsx'));
 const Storage = lazy(() => import('./storage/Storage.tsx'));
 const Policies = lazy(() => import('./policies/Policies.tsx'));
+const Functions = lazy(() => import('./functions/Functions.tsx'));
+const Apps = lazy(() => import('./apps/Apps.tsx'));
+const Vm = lazy(() => import('./vm/Vm.tsx'));
 const SampleData = lazy(() => import('./sample/SampleData.tsx'));
 
 const places = {
@@ -27,6 +30,9 @@ const places = {
   outbox: { title: 'Outbox', icon: Inbox, show: () => <Outbox /> },
   storage: { title: 'Storage', icon: FolderOpen, show: () => <Storage /> },
   policies: { title: 'Policies', icon: ShieldCheck, show: () => <Policies /> },
+  functions: { title: 'Functions', icon: Zap, show: () => <Functions /> },
+  apps: { title: 'Apps', icon: AppWindow, show: () => <Apps /> },
+  vm: { title: 'VM', icon: Cpu, show: () => <Vm /> },
   sample: { title: 'Sample data', icon: Database, show: () => <SampleData /> },
 } satisfies Record<string, { title: string; icon: LucideIcon; show: () => ReactNode }>;
 

@@ -50,6 +50,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--mantine-color-default-border': '#d8d8d8',
     '--mantine-color-error': '#b42318',
     '--mantine-color-anchor': '#0b6e4a',
+    '--mantine-color-red-outline': '#b42318',
     '--page-surface': '#ffffff',
     '--page-sunken': '#f6f6f6',
     '--page-line': '#e4e4e4',

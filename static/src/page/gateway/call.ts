@@ -7,7 +7,8 @@ import { runSql } from '../sql/run.ts';
 
 /** An API's refusal, in its own words. */
 export class Refused extends Error {
-  constructor(message: string, readonly status: number, readonly code?: string) {
+  /** `body` is the whole answer, where it was JSON: some APIs say more than their message. */
+  constructor(message: string, readonly status: number, readonly code?: string, readonly body?: unknown) {
     super(message);
   }
 }
@@ -72,8 +73,9 @@ function api(project: string, secret: string): Api {
 }
 
 export async function refusal(response: Response): Promise<Refused> {
-  const error = apiError(await response.json().catch(() => undefined));
-  return new Refused(error?.message ?? `The gateway answered ${response.status} without an explanation`, response.status, error?.code ?? undefined);
+  const body: unknown = await response.json().catch(() => undefined);
+  const error = apiError(body);
+  return new Refused(error?.message ?? `The gateway answered ${response.status} without an explanation`, response.status, error?.code ?? undefined, body);
 }
 
 /** What to show of anything that was thrown. */

@@ -117,12 +117,14 @@ function watchWorker(set: (change: Partial<View>) => void): void {
     };
   };
   const askVersion = () => {
+    const asked = container.controller;
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data }: MessageEvent<WorkerAnswer>) => {
-      set({ workerVersion: data.version });
+      // A busy worker may answer after the one that took its place.
+      if (asked === container.controller) set({ workerVersion: data.version });
       port1.close();
     };
-    container.controller?.postMessage({ kind: 'version' } satisfies AskVersion, [port2]);
+    asked?.postMessage({ kind: 'version' } satisfies AskVersion, [port2]);
   };
   container.addEventListener('controllerchange', () => {
     void look();

@@ -45,7 +45,8 @@ export default function Outbox() {
         {value && <span className="quiet">{count(value.total, 'message')}</span>}
         <span className="quiet bar-note">Mails and SMS stay here: nothing leaves a browser</span>
         <span className="head-space" />
-        <Button leftSection={<RefreshCw size={14} aria-hidden />} onClick={() => void reload()} disabled={!api}>Refresh</Button>
+        {/* It looks for new ones by itself: where there is no room, nobody misses this. */}
+        <Button className="wide-only" leftSection={<RefreshCw size={14} aria-hidden />} onClick={() => void reload()} disabled={!api}>Refresh</Button>
         <Button leftSection={<Trash2 size={14} aria-hidden />} disabled={!value?.total} onClick={() => ask({ title: 'Delete every message?', text: 'Their links and codes stay good until they expire.', action: 'Delete', run: async () => { await clear(api!); announce('Deleted every message'); await reload(); } })}>Delete all</Button>
       </div>
       {fault && <Fault title={fault} />}

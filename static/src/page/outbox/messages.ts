@@ -35,6 +35,9 @@ export const clear = (api: Api) => api.send(path, { method: 'DELETE' });
 const words: Record<string, string> = {
   confirmation: 'Confirmation', invite: 'Invitation', recovery: 'Recovery', magic_link: 'Magic link', email_change: 'Email change',
   phone_change: 'Phone change', reauthentication: 'Reauthentication', mfa: 'Second factor',
+  password_changed_notification: 'Password changed', email_changed_notification: 'Email changed', phone_changed_notification: 'Phone changed',
+  identity_linked_notification: 'Identity linked', identity_unlinked_notification: 'Identity unlinked',
+  mfa_factor_enrolled_notification: 'Factor enrolled', mfa_factor_unenrolled_notification: 'Factor unenrolled',
 };
 
 export const kindOf = ({ kind }: Message) => words[kind] ?? kind.replaceAll('_', ' ');

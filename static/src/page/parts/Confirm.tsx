@@ -33,7 +33,7 @@ export function Confirm({ question, close }: { question: Question | undefined; c
     setRunning(false);
   };
   return (
-    <Modal opened={question !== undefined} onClose={leave} title={question?.title} centered size="sm" zIndex={400}>
+    <Modal opened={question !== undefined} onClose={leave} title={question?.title} centered size="sm" zIndex={400} closeButtonProps={{ 'aria-label': 'Close' }}>
       <p>{question?.text}</p>
       {fault && <Fault title={fault} />}
       <div className="form-end">

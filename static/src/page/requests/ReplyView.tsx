@@ -4,7 +4,7 @@ import { useMemo, useState } from 'react';
 import { Copy } from '../parts/Copy.tsx';
 import { bytes, milliseconds } from '../parts/format.ts';
 import { Json } from '../parts/Json.tsx';
-import { pretty, type Reply } from './send.ts';
+import { pretty, type Answer, type Reply } from './send.ts';
 
 /** Characters drawn before one asks for all of them. */
 const shown = 100_000;
@@ -12,16 +12,17 @@ const shown = 100_000;
 export function ReplyView({ reply, sending }: { reply: Reply | undefined; sending: boolean }) {
   return (
     <section className="card reply" aria-label="Answer" aria-busy={sending}>
-      {sending && <p className="quiet waiting"><Loader size={14} /> Waiting for the answer…</p>}
+      {sending && reply?.kind !== 'answer' && <p className="quiet waiting"><Loader size={14} /> Waiting for the answer…</p>}
       {!sending && !reply && <p className="quiet">The answer comes here.</p>}
       {!sending && reply?.kind === 'failure' && <p role="alert" className="bad">No answer: {reply.message}</p>}
-      {!sending && reply?.kind === 'answer' && <Answer reply={reply} />}
+      {reply?.kind === 'answer' && <Shown reply={reply} coming={sending} />}
     </section>
   );
 }
 
-function Answer({ reply }: { reply: Extract<Reply, { kind: 'answer' }> }) {
-  const body = useMemo(() => pretty(reply.body), [reply]);
+function Shown({ reply, coming }: { reply: Answer; coming: boolean }) {
+  // JSON that is not whole is no JSON yet.
+  const body = useMemo(() => (coming ? reply.body : pretty(reply.body)), [reply, coming]);
   const [all, setAll] = useState(false);
   const text = all ? body : body.slice(0, shown);
   const tone = reply.status >= 500 ? 'bad' : reply.status >= 400 ? 'bad' : reply.status >= 300 ? 'warn' : 'good';
@@ -31,9 +32,11 @@ function Answer({ reply }: { reply: Extract<Reply, { kind: 'answer' }> }) {
         <strong className="status" data-tone={tone}>{reply.status} {reply.statusText || reason(reply.status)}</strong>
         <span className="quiet">{milliseconds(reply.milliseconds)}</span>
         <span className="quiet">{bytes(reply.size)}</span>
+        {coming && <span className="quiet waiting" role="status"><Loader size={12} /> More is coming…</span>}
         <span className="head-space" />
         {body && <Copy label="Body" what="the body" text={body} />}
       </div>
+      {reply.broken !== undefined && <p role="alert" className="bad">It broke off: {reply.broken}</p>}
       <Tabs defaultValue="body" keepMounted={false}>
         <Tabs.List>
           <Tabs.Tab value="body">Body</Tabs.Tab>

@@ -1,8 +1,7 @@
 // The request console: any request to this project, as any role, and all that comes back.
 import { Autocomplete, Button, Kbd, NativeSelect, SegmentedControl, Textarea, TextInput } from '@mantine/core';
 import { Send, Square } from 'lucide-react';
-import { useEffect, useState, type FormEvent, type KeyboardEvent } from 'react';
-import { announce } from '../parts/Announcer.tsx';
+import { useEffect, useState } from 'react';
 import { useStored } from '../parts/stored.ts';
 import { useGateway, useKeys } from '../gateway/context.ts';
 import { projectUrl } from '../gateway/project.ts';
@@ -10,7 +9,7 @@ import { sampleUsers } from '../sample/examples.ts';
 import { onRequest, takeRequest } from './handover.ts';
 import { badHeaders, hasBody, methods, prepare, type Draft, type Method, type Outgoing, type Role } from './request.ts';
 import { ReplyView } from './ReplyView.tsx';
-import { send, type Reply } from './send.ts';
+import { useSending } from './sending.ts';
 import { Snippets } from './Snippets.tsx';
 
 const blank: Draft = { method: 'GET', path: '/rest/v1/', role: 'anon', user: sampleUsers[0]!.id, headers: '', body: '' };
@@ -26,16 +25,23 @@ export default function RequestConsole() {
   const keys = useKeys();
   const [draft, setDraft] = useStored<Draft>(`gateway:request:${gateway.project}`, blank);
   const [outgoing, setOutgoing] = useState<Outgoing>();
-  const [reply, setReply] = useState<Reply>();
-  const [sending, setSending] = useState<AbortController>();
   const change = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
+  const wrongLines = badHeaders(draft.headers);
+  const wrongUser = draft.role === 'user' && draft.user.trim() === '' ? 'Give an id' : undefined;
+  const ready = keys !== undefined && wrongLines.length === 0 && !wrongUser;
+  const { reply, cancel, clear, form } = useSending(
+    () => (ready ? prepare(draft, gateway.project, keys, Math.floor(Date.now() / 1000)) : undefined),
+    () => {
+      if (draft.method !== 'GET' && draft.method !== 'HEAD') void gateway.refresh();
+    },
+  );
 
   useEffect(() => {
     const take = () => {
       const given = takeRequest();
       if (!given) return;
       setDraft({ ...blank, ...given });
-      setReply(undefined);
+      clear();
     };
     take();
     return onRequest(take);
@@ -51,39 +57,10 @@ export default function RequestConsole() {
     };
   }, [draft, keys, gateway.project]);
 
-  const wrongLines = badHeaders(draft.headers);
-  const wrongUser = draft.role === 'user' && draft.user.trim() === '' ? 'Give an id' : undefined;
-  const ready = keys !== undefined && wrongLines.length === 0 && !wrongUser;
-
-  const submit = async () => {
-    if (!ready || sending) return;
-    const stop = new AbortController();
-    setSending(stop);
-    const prepared = await prepare(draft, gateway.project, keys, Math.floor(Date.now() / 1000));
-    const answer = await send(prepared, stop.signal);
-    setSending(undefined);
-    setReply(answer);
-    announce(answer.kind === 'answer' ? `Answer: ${answer.status} ${answer.statusText}` : `Failed: ${answer.message}`);
-    if (draft.method !== 'GET' && draft.method !== 'HEAD') void gateway.refresh();
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === 'Enter' && (event.metaKey || event.ctrlKey)) {
-      event.preventDefault();
-      void submit();
-    }
-  };
-
   return (
     <div className="column wide">
       <div className="bar"><h1>Requests</h1><span className="quiet bar-note">Sent by fetch, answered by the service worker</span></div>
-      <form
-        className="card request"
-        onKeyDown={onKeyDown}
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault();
-          void submit();
-        }}
-      >
+      <form className="card request" {...form}>
         <div className="request-line">
           <NativeSelect className="method" aria-label="Method" data={[...methods]} value={draft.method} onChange={(event) => change({ method: event.currentTarget.value as Method })} />
           <TextInput
@@ -96,9 +73,10 @@ export default function RequestConsole() {
             autoCapitalize="off"
             onChange={(event) => change({ path: event.currentTarget.value })}
           />
-          {sending
-            ? <Button leftSection={<Square size={12} aria-hidden />} onClick={() => sending.abort()}>Cancel</Button>
-            : <Button type="submit" variant="filled" leftSection={<Send size={13} aria-hidden />} disabled={!ready}>Send</Button>}
+          {/* Not one element that changes: a click that cancels would submit as it ends. */}
+          {cancel
+            ? <Button key="cancel" leftSection={<Square size={12} aria-hidden />} onClick={cancel}>Cancel</Button>
+            : <Button key="send" type="submit" variant="filled" leftSection={<Send size={13} aria-hidden />} disabled={!ready}>Send</Button>}
         </div>
         <div className="request-role">
           <div>
@@ -147,7 +125,7 @@ export default function RequestConsole() {
         <p className="quiet request-hint"><Kbd size="xs">Ctrl/⌘</Kbd> <Kbd size="xs">Enter</Kbd> sends from any field.</p>
       </form>
       <div className="pair reply-pair">
-        <ReplyView reply={reply} sending={sending !== undefined} />
+        <ReplyView reply={reply} sending={cancel !== undefined} />
         {outgoing && keys && <Snippets draft={draft} outgoing={outgoing} keys={keys} project={gateway.project} />}
       </div>
     </div>

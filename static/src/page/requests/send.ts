@@ -1,35 +1,61 @@
 // Sends a request and keeps all that came back.
 import type { Outgoing } from './request.ts';
 
-export type Reply =
-  | {
-      kind: 'answer';
-      status: number;
-      statusText: string;
-      headers: [string, string][];
-      body: string;
-      /** The body as sent is no text that can be shown. */
-      binary: boolean;
-      size: number;
-      milliseconds: number;
-    }
-  | { kind: 'failure'; message: string };
+export interface Answer {
+  kind: 'answer';
+  status: number;
+  statusText: string;
+  headers: [string, string][];
+  body: string;
+  /** The body as sent is no text that can be shown. */
+  binary: boolean;
+  size: number;
+  milliseconds: number;
+  /** Why no more of it came. */
+  broken?: string;
+}
 
-export async function send({ url, method, headers, body }: Outgoing, signal: AbortSignal): Promise<Reply> {
+export type Reply = Answer | { kind: 'failure'; message: string };
+
+/** Milliseconds between two looks at an answer that is still coming. */
+const pace = 100;
+
+/** `coming` hears of an answer whose end is not there yet: of its head, then now and then of what has come. */
+export async function send({ url, method, headers, body }: Outgoing, signal: AbortSignal, coming: (reply: Answer) => void): Promise<Reply> {
   const began = performance.now();
+  let answer: Answer | undefined;
   try {
     const response = await fetch(url, { method, headers, signal, cache: 'no-store', ...(body !== undefined && { body }) });
-    const bytes = await response.arrayBuffer();
-    const milliseconds = performance.now() - began;
     const type = response.headers.get('content-type') ?? '';
-    const binary = bytes.byteLength > 0 && !/json|text|xml|csv|javascript|html|plan|^$/.test(type);
-    return {
-      kind: 'answer', status: response.status, statusText: response.statusText, headers: [...response.headers],
-      body: binary ? '' : new TextDecoder().decode(bytes), binary, size: bytes.byteLength, milliseconds,
-    };
+    const isText = /json|text|xml|csv|javascript|html|plan|^$/.test(type);
+    const decoder = new TextDecoder();
+    answer = { kind: 'answer', status: response.status, statusText: response.statusText, headers: [...response.headers], body: '', binary: false, size: 0, milliseconds: performance.now() - began };
+    let told = began;
+    for (const reader = response.body?.getReader(); reader; ) {
+      if (performance.now() - told >= pace) {
+        coming(answer);
+        told = performance.now();
+      }
+      const part: ReadableStreamReadResult<Uint8Array> = await withPace(reader.read(), answer, coming);
+      if (part.done) break;
+      const value: Uint8Array = part.value;
+      answer = { ...answer, size: answer.size + value.byteLength, binary: !isText, body: isText ? answer.body + decoder.decode(value, { stream: true }) : '', milliseconds: performance.now() - began };
+    }
+    return { ...answer, body: answer.body + decoder.decode(), milliseconds: performance.now() - began };
   } catch (error) {
-    if (signal.aborted) return { kind: 'failure', message: 'Cancelled.' };
-    return { kind: 'failure', message: error instanceof Error ? error.message : String(error) };
+    const message = signal.aborted ? 'Cancelled.' : error instanceof Error ? error.message : String(error);
+    // What has come of it is shown all the same.
+    return answer && answer.size > 0 ? { ...answer, broken: message } : { kind: 'failure', message };
+  }
+}
+
+/** Tells of the answer as it is when nothing more comes for a while. */
+async function withPace<Part>(part: Promise<Part>, answer: Answer, coming: (reply: Answer) => void): Promise<Part> {
+  const timer = setTimeout(() => coming(answer), pace);
+  try {
+    return await part;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -1,10 +1,11 @@
 // The files of a bucket, folder by folder: look, drop some in, open, move, delete.
 import { Button, Checkbox, FileButton, TextInput } from '@mantine/core';
 import { ChevronRight, File as FileIcon, Folder, FolderPlus, RefreshCw, Search, Trash2, Upload as UploadIcon } from 'lucide-react';
-import { useDeferredValue, useRef, useState, type DragEvent } from 'react';
+import { useDeferredValue, useState } from 'react';
 import type { Api } from '../gateway/call.ts';
 import { announce } from '../parts/Announcer.tsx';
 import { Confirm, type Question } from '../parts/Confirm.tsx';
+import { useDrop } from '../parts/drop.ts';
 import { Fault } from '../parts/Fault.tsx';
 import { ago, bytes, count, moment } from '../parts/format.ts';
 import { useLoaded } from '../parts/loaded.ts';
@@ -23,8 +24,6 @@ export function Files({ api, bucket, uploads, arrived }: { api: Api; bucket: Buc
   const [open, setOpen] = useState<Entry>();
   const [naming, setNaming] = useState(false);
   const [question, ask] = useState<Question>();
-  const [over, setOver] = useState(false);
-  const entered = useRef(0);
   const sought = useDeferredValue(search.trim());
   const { value, fault, loading, reload } = useLoaded(async () => {
     const all: Entry[] = [];
@@ -43,12 +42,7 @@ export function Files({ api, bucket, uploads, arrived }: { api: Api; bucket: Buc
     choose(new Set());
   };
   const send = (files: { path: string; file: File }[]) => uploads.add(files.map(({ path, file }) => ({ bucket: bucket.id, key: join(folder, path), file, replace: false })));
-  const drop = (event: DragEvent) => {
-    event.preventDefault();
-    entered.current = 0;
-    setOver(false);
-    void dropped(event.dataTransfer).then(send);
-  };
+  const { over, target } = useDrop((data) => void dropped(data).then(send));
   const entries = value?.entries.filter(({ name }) => name !== placeholder) ?? [];
   const names = entries.map(({ name }) => name).filter((name) => chosen.has(name));
   const askDelete = (some: Entry[]) => ask({
@@ -70,17 +64,7 @@ export function Files({ api, bucket, uploads, arrived }: { api: Api; bucket: Buc
     <div
       className="drop"
       data-over={over || undefined}
-      onDragEnter={(event) => {
-        event.preventDefault();
-        entered.current += 1;
-        setOver(true);
-      }}
-      onDragOver={(event) => event.preventDefault()}
-      onDragLeave={() => {
-        entered.current -= 1;
-        if (entered.current <= 0) setOver(false);
-      }}
-      onDrop={drop}
+      {...target}
     >
       <div className="bar">
         <Crumbs bucket={bucket.name} folder={folder} go={go} />
@@ -131,8 +115,8 @@ export function Files({ api, bucket, uploads, arrived }: { api: Api; bucket: Buc
                     </button>
                   </td>
                   <td className="number">{entry.metadata?.size === undefined ? '' : bytes(entry.metadata.size)}</td>
-                  <td className="wide-only">{entry.metadata?.mimetype ?? ''}</td>
-                  <td className="wide-only" title={moment(entry.updated_at)}>{entry.updated_at ? ago(entry.updated_at) : ''}</td>
+                  <td className="wide-only media">{entry.metadata?.mimetype ?? ''}</td>
+                  <td className="wide-only unbroken" title={moment(entry.updated_at)}>{entry.updated_at ? ago(entry.updated_at) : ''}</td>
                 </tr>
               ))}
             </tbody>

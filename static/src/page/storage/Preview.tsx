@@ -74,7 +74,7 @@ export function Preview({ api, bucket, name, entry }: { api: Api; bucket: string
       {shown.kind === 'image' && <img src={shown.url} alt={`Preview of ${entry.name}`} />}
       {shown.kind === 'sound' && <audio controls src={shown.url} aria-label={`Sound of ${entry.name}`} />}
       {shown.kind === 'film' && <video controls src={shown.url} aria-label={`Film ${entry.name}`} />}
-      {shown.kind === 'text' && <Code what="the text" text={shown.text} shown={<Json text={shown.text} />} />}
+      {shown.kind === 'text' && <Code wrap what="the text" text={shown.text} shown={<Json text={shown.text} />} />}
       {shown.kind === 'text' && shown.cut && <p className="quiet">The first {bytes(textLimit)}.</p>}
       {shown.kind === 'none' && <p className="quiet">{shown.why}</p>}
     </section>

@@ -51,7 +51,7 @@ function Details({ api, id, close, changed }: Props & { id: string }) {
     try {
       await run();
       await after(what);
-      if (mail) say(<>{what}. It is in the <a href="#/outbox">outbox</a>.</>);
+      if (mail) say(<>{what}. It is in the <a href="#/outbox" onClick={close}>outbox</a>.</>);
     } catch (error) {
       setRefused(words(error));
     }

@@ -81,8 +81,8 @@ function UserTable({ users, open }: { users: User[]; open: (id: string) => void 
                   </span>
                 </td>
                 <td className="wide-only">{providersOf(user).join(', ') || <span className="quiet">none</span>}</td>
-                <td className="wide-only" title={moment(user.created_at)}>{ago(user.created_at)}</td>
-                <td className="wide-only" title={moment(user.last_sign_in_at)}>{ago(user.last_sign_in_at)}</td>
+                <td className="wide-only unbroken" title={moment(user.created_at)}>{ago(user.created_at)}</td>
+                <td className="wide-only unbroken" title={moment(user.last_sign_in_at)}>{ago(user.last_sign_in_at)}</td>
               </tr>
             );
           })}
