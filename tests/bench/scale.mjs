@@ -2,8 +2,10 @@
 //   node tests/bench/scale.mjs [--rounds N] [--rows N] [--only PATTERN] [--report FILE]
 //
 // The direct peer is a page that posts to a worker with PGlite in it, and what it posts is what the gateway itself sends
-// Postgres for that request, recorded in Node. Both end when the answer is there as text. They take turns, so that a
-// slow spell of the machine meets both; every figure is a ratio too.
+// Postgres for that request, recorded in Node. Both end when the answer is there as text. What the direct peer does not pay
+// is a fetch through a service worker, which a third peer shows by itself: one that does nothing, given a body of the same
+// size and answering as many bytes. They take turns, so that a slow spell of the machine meets all; every figure is a ratio
+// too, the second one beside both peers together.
 import { writeFileSync } from 'node:fs';
 import { PGlite } from '@electric-sql/pglite';
 import { launch, openGateway, sql as runSql, stopServiceWorkers } from '../browser/harness.mjs';
@@ -95,10 +97,15 @@ await direct.goto(server.url);
 for (const sql of [roles, tables, ...data.split(/(?=vacuum)/), 'set session authorization postgres']) await direct.evaluate((sql) => window.exec(sql), sql);
 for (const [name, bytes] of recorded) await direct.evaluate(([name, bytes]) => window.remember(name, bytes), [name, Buffer.from(bytes).toString('base64')]);
 
+const workerServer = await serve({ 'index.html': '<script type="module" src="/page.js"></script>', 'page.js': await bundle('page.ts', 'esm'), 'sw.js': await bundle('empty-sw.ts') });
+const worker = await browser.newPage();
+await worker.goto(workerServer.url);
+await worker.evaluate(() => window.ready);
+
 const gateway = await openGateway(browser, { storage: 'memory' });
 for (const sql of [tables, ...data.split(/(?=vacuum)/), "alter role authenticator set pgrst.db_max_rows = '20000'; notify pgrst, 'reload config'"]) await gateway.sql(sql);
 
-const fetched = (request) => gateway.page.evaluate(async ([{ path, method, body, headers }, apikey]) => {
+const fetchedBy = (page, request) => page.evaluate(async ([{ path, method, body, headers }, apikey]) => {
   const start = performance.now();
   const response = await fetch(path, { method, body, headers: { apikey, ...headers } });
   const text = await response.text();
@@ -106,26 +113,38 @@ const fetched = (request) => gateway.page.evaluate(async ([{ path, method, body,
   if (!response.ok) throw new Error(`${response.status} ${text.slice(0, 400)}`);
   return [milliseconds, text.length];
 }, [request, gateway.keys.publishable]);
+const fetched = (request) => fetchedBy(gateway.page, request);
 
 const report = {};
-console.log(`${'p50 of ' + rounds}`.padEnd(34), 'gateway'.padStart(11), 'directly'.padStart(11), ' ratio p50  p95');
+const column = (text) => text.padStart(11);
+console.log(`${'p50 of ' + rounds}`.padEnd(34), ...['gateway', 'directly', 'empty SW'].map(column), ' ratio p50  p95   to both');
 for (const request of requests) {
-  const times = { gateway: [], direct: [] };
+  const times = { gateway: [], direct: [], worker: [] };
+  let length = 0;
+  const peers = [
+    ['gateway', async () => { const [milliseconds, answered] = await fetched(request); length = answered; return [milliseconds]; }],
+    ['direct', () => direct.evaluate((name) => window.time(name), request.name)],
+    ['worker', () => fetchedBy(worker, { ...request, headers: { ...request.headers, 'x-answer-bytes': String(length) } })],
+  ];
   for (let round = -3; round < rounds; round++) {
-    for (const [peer, time] of [['gateway', () => fetched(request)], ['direct', () => direct.evaluate((name) => window.time(name), request.name)]]) {
+    for (const [peer, time] of peers) {
       const [milliseconds] = await time();
       if (round >= 0) times[peer].push(milliseconds); // before that, the engines compile it
     }
     if (request.after) await Promise.all([gateway.sql(request.after), direct.evaluate((sql) => window.exec(sql), request.after)]);
   }
   const [p50, p95] = [50, 95].map((p) => percentile(times.gateway, p) / percentile(times.direct, p));
-  report[request.name] = { ...times, p50, p95 };
-  console.log(request.name.padEnd(34), ms(percentile(times.gateway, 50)).padStart(11), ms(percentile(times.direct, 50)).padStart(11), `${p50.toFixed(2)}${p50 > reach ? '!' : ' '}`.padStart(9), p95.toFixed(2).padStart(6));
+  const both = percentile(times.gateway, 50) / (percentile(times.direct, 50) + percentile(times.worker, 50));
+  report[request.name] = { ...times, p50, p95, both };
+  const marked = (ratio) => `${ratio.toFixed(2)}${ratio > reach ? '!' : ' '}`.padStart(9);
+  console.log(request.name.padEnd(34), ...[times.gateway, times.direct, times.worker].map((of) => column(ms(percentile(of, 50)))), marked(p50), p95.toFixed(2).padStart(6), marked(both));
 }
 console.log(`reach: ${reach}`);
 
 // A schema of 500 tables: what reading it costs, beside the one query that does; a wake with it and without.
 await direct.close();
+await worker.close();
+workerServer.close();
 const woken = async () => {
   const times = [];
   for (let i = 0; i < 10; i++) {

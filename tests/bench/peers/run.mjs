@@ -16,7 +16,7 @@ export const ms = (value) => `${value.toFixed(2)} ms`;
 
 /** A peer's script, bundled. */
 export async function bundle(entry, format = 'iife') {
-  const result = await build({ entryPoints: [path.join(here, entry)], bundle: true, write: false, format, minify: true, platform: 'browser', external: ['node:module'] });
+  const result = await build({ entryPoints: [path.join(here, entry)], bundle: true, write: false, format, minify: true, platform: 'browser', external: ['node:module', './libv86.mjs'] });
   return result.outputFiles[0].text;
 }
 
