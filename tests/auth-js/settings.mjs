@@ -23,6 +23,17 @@ export const settings = {
   'auth.rate_limit.sms_sent': '10000',
 };
 
+/** The same for an application at `site`, with the provider at `issuer` as keycloak, to which the gateway is `client`. */
+export const settingsFor = ({ site, issuer, client }) => ({
+  ...settings,
+  'auth.site_url': site,
+  'auth.additional_redirect_urls': `${site}/**`,
+  'auth.external.keycloak.enabled': 'true',
+  'auth.external.keycloak.client_id': client.client_id,
+  'auth.external.keycloak.secret': client.client_secret,
+  'auth.external.keycloak.url': issuer,
+});
+
 const literal = (text) => `'${text.replaceAll("'", "''")}'`;
 
 /** The statement that sets them in a project. */

@@ -2,33 +2,50 @@
 // is signed in at once as the account that the test names.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import Provider from 'oidc-provider';
 
 const PLACE = '/protocol/openid-connect';
 export const CLIENT = { client_id: 'gateway', client_secret: 'a secret that only these two know' };
 
-/** Opens the provider; `serve(redirectUris)` makes it answer. */
-export async function provider() {
-  const http = createServer((request, response) => answer(request, response));
+/** Opens the provider, with `{ key, cert }` at an https address; `serve(redirectUris)` makes it answer. */
+export async function provider(tls) {
+  const listener = (request, response) => answer(request, response);
+  const http = tls ? createSecureServer(tls, listener) : createServer(listener);
   let answer = (_request, response) => response.writeHead(503).end();
   http.listen(0, '127.0.0.1');
   await once(http, 'listening');
-  const issuer = `http://127.0.0.1:${http.address().port}`;
+  const issuer = `${tls ? 'https' : 'http'}://127.0.0.1:${http.address().port}`;
   const accounts = new Map();
   let current;
   return {
     issuer,
     token: `${issuer}${PLACE}/token`,
     authorize: `${issuer}${PLACE}/auth`,
+    userinfo: `${issuer}${PLACE}/userinfo`,
     close: () => { http.closeAllConnections(); http.close(); },
     /** Whoever comes next is this: `{ sub, email, email_verified, name }`. */
     signIn(account) { accounts.set(account.sub, account); current = account.sub; },
+    /** What an application gets that signs somebody in by itself: `{ id_token, access_token, … }`. */
+    async tokens(account, { nonce, callback }) {
+      this.signIn(account);
+      const query = new URLSearchParams({ client_id: CLIENT.client_id, redirect_uri: callback, response_type: 'code', scope: 'openid email profile', nonce });
+      const back = await follow(`${this.authorize}?${query}`, ({ origin, pathname }) => `${origin}${pathname}` === callback);
+      const response = await fetch(this.token, {
+        method: 'POST',
+        headers: { authorization: `Basic ${btoa(`${CLIENT.client_id}:${encodeURIComponent(CLIENT.client_secret)}`)}` },
+        body: new URLSearchParams({ grant_type: 'authorization_code', code: back.searchParams.get('code'), redirect_uri: callback }),
+      });
+      return response.json();
+    },
     serve(redirectUris) {
       const oidc = new Provider(issuer, {
         clients: [{ ...CLIENT, redirect_uris: redirectUris }],
         claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
         conformIdTokenClaims: false,
         pkce: { required: () => false },
+        // A gateway that is a service worker asks as pages do.
+        clientBasedCORS: () => true,
         cookies: { keys: ['only for tests'] },
         features: { devInteractions: { enabled: false } },
         routes: { authorization: `${PLACE}/auth`, token: `${PLACE}/token`, userinfo: `${PLACE}/userinfo` },

@@ -149,7 +149,7 @@ test('a new build takes over under traffic: no hang, no lost write, at most one 
   assert.deepEqual(traffic.acknowledged.filter((id) => !stored.has(id)), []);
   assert.ok(loads.count <= 2, `${loads.count} loads for one reload`);
   // The new page and the new worker are of one build, and the page left behind says that it is not.
-  await other.getByText('Page and worker match').waitFor();
+  await other.getByText('Page and worker match').waitFor({ timeout: 60_000 });
   assert.equal(await other.evaluate(() => document.querySelector('.facts code').textContent), next.version);
   assert.equal(await other.getByRole('alert').count(), 0);
   await page.getByText('Another version of the gateway is running').waitFor();

@@ -1,7 +1,8 @@
 // Files in a browser: they outlive the page, the worker, and the browser's own idea of either.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { launch, openGateway, openPage, serveDist, stopServiceWorkers } from './harness.mjs';
+import { settingsSql } from '../auth-js/settings.mjs';
+import { launch, openGateway, openPage, serveDist, sql, stopServiceWorkers } from './harness.mjs';
 
 const megabyte = 1024 * 1024;
 
@@ -92,4 +93,47 @@ test('where the worker has no files of its own, IndexedDB keeps them', async (t)
   const kept = await page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
   assert.ok(kept.includes('storage-default'), String(kept));
   assert.equal((await ask(page, key, '/object/b/x', { method: 'DELETE' })).status, 200);
+});
+
+test('200 MB pass through: neither the worker nor the page holds them, and parts are read alone', async (t) => {
+  const { page, key } = await gateway(t, 'opfs');
+  await sql(page, key, `${settingsSql({ 'storage.file_size_limit': '500MB' })}; notify pgrst, 'reload config'`);
+  const wasm = async () => (await page.evaluate(async () => (await fetch('/gateway/status')).json())).memory.wasm;
+  const before = await wasm();
+  const size = 200 * megabyte;
+  const seen = await page.evaluate(async ([key, size]) => {
+    // Blobs of the browser's own, which are not in the page's memory; every megabyte says which it is.
+    const piece = (index) => { const bytes = new Uint8Array(1024 * 1024).fill(index % 251); new DataView(bytes.buffer).setUint32(0, index); return bytes; };
+    const body = new Blob(Array.from({ length: size / (1024 * 1024) }, (_, index) => new Blob([piece(index)])));
+    const begun = performance.now();
+    const up = await fetch('/storage/v1/object/b/huge', { method: 'POST', headers: { apikey: key, 'content-type': 'application/octet-stream' }, body });
+    const uploaded = { status: up.status, text: await up.text(), took: performance.now() - begun };
+    const again = performance.now();
+    const down = await fetch('/storage/v1/object/b/huge', { headers: { apikey: key } });
+    let bytes = 0, wrong = 0, largest = 0, head = [];
+    const reader = down.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      largest = Math.max(largest, value.length);
+      for (let at = 0; at < value.length; at++) {
+        const place = (bytes + at) % (1024 * 1024);
+        if (place < 4) { head.push(value[at]); if (place === 3) { const index = (bytes + at - 3) / (1024 * 1024); if (new DataView(Uint8Array.from(head).buffer).getUint32(0) !== index) wrong += 1; head = []; } }
+        else { at += Math.min(1024 * 1024 - place, value.length - at) - 1; }
+      }
+      bytes += value.length;
+    }
+    const downloaded = { status: down.status, bytes, wrong, largest, took: performance.now() - again };
+    const since = performance.now();
+    const part = await fetch('/storage/v1/object/b/huge', { headers: { apikey: key, range: `bytes=${size - 10}-` } });
+    const ranged = { status: part.status, bytes: (await part.arrayBuffer()).byteLength, took: performance.now() - since };
+    return { uploaded, downloaded, ranged };
+  }, [key, size]);
+  const grown = await wasm() - before;
+  t.diagnostic(`up ${(seen.uploaded.took / 1000).toFixed(1)} s, down ${(seen.downloaded.took / 1000).toFixed(1)} s, ten bytes from the end ${seen.ranged.took.toFixed(0)} ms; WASM memory grew by ${grown}`);
+  assert.equal(seen.uploaded.status, 200, seen.uploaded.text);
+  assert.deepEqual([seen.downloaded.status, seen.downloaded.bytes, seen.downloaded.wrong], [200, size, 0]);
+  assert.deepEqual([seen.ranged.status, seen.ranged.bytes], [206, 10]);
+  assert.ok(seen.ranged.took < seen.downloaded.took / 4, 'a part does not read the whole');
+  assert.ok(grown < 24 * megabyte, `the worker's memory grew by ${grown} bytes`);
 });

@@ -7,7 +7,7 @@ import { launch, openGateway } from './harness.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const [ada, ben] = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'];
-const places = ['', 'sql', 'requests', 'users', 'outbox', 'storage', 'policies', 'sample'];
+const places = ['', 'sql', 'requests', 'users', 'outbox', 'storage', 'policies', 'functions', 'apps', 'vm', 'sample'];
 /** The requests that the page offers on its sample data, and the status of each answer. */
 const examples = {
   'Filters and order': 200,

@@ -1,35 +1,15 @@
 // The page's users, storage and policies: the journeys a person makes through them.
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { pixel } from '../storage-js/exercise.mjs';
-import { launch, openGateway } from './harness.mjs';
+import { openAsPerson } from './person.mjs';
 
-let browser, gateway, page;
-const faults = [];
-before(async () => {
-  browser = await launch();
-  await browser.grantPermissions(['clipboard-read', 'clipboard-write']);
-  gateway = await openGateway(browser);
-  page = gateway.page;
-  page.setDefaultTimeout(20_000);
-  page.on('pageerror', (error) => faults.push(error.message));
-});
-after(async () => { await gateway?.close(); await browser?.close(); });
-beforeEach(async () => {
-  await page.setViewportSize({ width: 1280, height: 860 });
-  await page.keyboard.press('Escape');
-});
+const { browser, gateway, page, faults, go, section, clipboard, question } = await openAsPerson();
 
-const go = (place) => page.evaluate((place) => { location.hash = `#/${place}`; }, place);
-const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
-const section = (name) => page.locator(`section.place[aria-label="${name}"]`);
 const drawer = (name) => page.getByRole('dialog', { name });
 const row = (place, text) => section(place).locator('tbody tr', { hasText: text });
 
-/** The question that the page asks. */
-const question = () => page.locator('[role=dialog]', { has: page.getByRole('button', { name: 'Cancel', exact: true }) });
-
-/** Answers it. */
+/** Answers what the page asks. */
 async function confirm(action) {
   const dialog = question();
   await dialog.getByRole('button', { name: action, exact: true }).click();
@@ -37,6 +17,130 @@ async function confirm(action) {
 }
 
 
+test('a user is added, confirmed, banned, let in again, and deleted', async () => {
+  await go('users');
+  const users = section('Users');
+  await users.getByText(/Nobody has signed up yet/).waitFor();
+  await users.getByRole('button', { name: 'Add user' }).click();
+  const form = page.getByRole('dialog', { name: 'Add user' });
+  await form.getByLabel('Email').fill('ada@example.com');
+  await form.getByLabel('Password', { exact: true }).fill('correct horse');
+  await form.getByLabel('User metadata').fill('[1]');
+  await form.getByText('This is no JSON object').waitFor();
+  assert.equal(await form.getByRole('button', { name: 'Add user' }).isDisabled(), true);
+  await form.getByLabel('User metadata').fill('{"full_name":"Ada"}');
+  await form.getByLabel('Confirmed at once').uncheck();
+  await form.getByRole('button', { name: 'Add user' }).click();
+  await form.waitFor({ state: 'detached' });
+  await row('Users', 'ada@example.com').getByText('Unconfirmed').waitFor();
+
+  // Whoever has the address already is said where it was typed.
+  await users.getByRole('button', { name: 'Add user' }).click();
+  await form.getByLabel('Email').fill('ada@example.com');
+  await form.getByRole('button', { name: 'Add user' }).click();
+  await form.getByRole('alert').getByText(/already been registered/).waitFor();
+  await form.getByRole('button', { name: 'Cancel' }).click();
+  await form.waitFor({ state: 'detached' });
+
+  await row('Users', 'ada@example.com').getByRole('button').click();
+  const user = drawer('User');
+  await user.getByRole('button', { name: 'Confirm' }).click();
+  await user.getByText('Confirmed ada@example.com').waitFor();
+  await user.getByLabel('User metadata').getByText('"Ada"').waitFor();
+  assert.equal(await signIn('ada@example.com'), 200);
+  await user.getByRole('button', { name: 'Ban' }).click();
+  await confirm('Ban');
+  await user.getByText('Banned until').waitFor();
+  assert.equal(await signIn('ada@example.com'), 400);
+  await user.getByRole('button', { name: 'Unban' }).click();
+  await user.getByText('Unbanned ada@example.com').waitFor();
+  assert.equal(await signIn('ada@example.com'), 200);
+  await user.getByRole('button', { name: 'Sign out everywhere' }).click();
+  await confirm('Sign out');
+  await user.getByText('Signed in nowhere.').waitFor();
+  await user.getByRole('button', { name: 'Delete' }).click();
+  await confirm('Delete');
+  await user.waitFor({ state: 'detached' });
+  await users.getByText(/Nobody has signed up yet/).waitFor();
+  assert.deepEqual(await gateway.sql(`select count(*)::int as count from auth.users`), [{ count: 0 }]);
+});
+
+/** The status that a sign-in with the usual password is answered with. */
+const signIn = (email) => page.evaluate(async ([key, email]) => {
+  const response = await fetch('/auth/v1/token?grant_type=password', { method: 'POST', headers: { apikey: key, 'content-type': 'application/json' }, body: JSON.stringify({ email, password: 'correct horse' }) });
+  return response.status;
+}, [gateway.keys.publishable, email]);
+
+test('who is invited finds a mail in the outbox, whose link leads in', async () => {
+  await go('users');
+  await section('Users').getByRole('button', { name: 'Invite' }).click();
+  const form = page.getByRole('dialog', { name: 'Invite a user' });
+  await form.getByLabel('Email').fill('ben@example.com');
+  await form.getByRole('button', { name: 'Send invitation' }).click();
+  await form.waitFor({ state: 'detached' });
+  await row('Users', 'ben@example.com').getByText('Invited').waitFor();
+
+  await go('outbox');
+  const outbox = section('Outbox');
+  const message = outbox.getByRole('region', { name: 'Message' });
+  await message.getByRole('heading', { name: 'You\'ve been invited' }).waitFor();
+  assert.match(await message.locator('dl').textContent(), /Toben@example\.com.*KindInvitation.*Code\d{6}/);
+  const mail = message.frameLocator('iframe');
+  await mail.getByRole('link', { name: 'Accept invitation' }).waitFor();
+  const link = await message.getByRole('link', { name: 'Open the link' }).getAttribute('href');
+  assert.equal(await mail.getByRole('link').getAttribute('href'), link, 'the mail has the link that works');
+  await message.getByRole('tab', { name: 'Text' }).click();
+  await message.getByLabel('Text of the message').getByText(/Follow the link below to accept/).waitFor();
+
+  const landed = await browser.newPage();
+  await landed.goto(link);
+  await landed.waitForURL((url) => url.pathname === '/');
+  await landed.close();
+  await go('users');
+  await section('Users').getByRole('button', { name: 'Refresh' }).click();
+  await row('Users', 'ben@example.com').getByText('Confirmed').waitFor();
+});
+
+test('the outbox is searched, and emptied', async () => {
+  await go('users');
+  await row('Users', 'ben@example.com').getByRole('button').click();
+  await drawer('User').getByRole('button', { name: 'Send recovery' }).click();
+  await drawer('User').getByText('Sent a recovery mail').waitFor();
+  await drawer('User').getByRole('link', { name: 'outbox' }).click();
+  const outbox = section('Outbox');
+  const items = outbox.getByRole('navigation', { name: 'Messages' }).getByRole('listitem');
+  await outbox.getByText('2 messages').waitFor();
+  await outbox.getByLabel('Search messages').fill('reset');
+  await outbox.getByText('1 message', { exact: true }).waitFor();
+  assert.equal(await items.count(), 1);
+  await outbox.getByLabel('Search messages').fill('nobody wrote this');
+  await outbox.getByText('No message matches.').waitFor();
+  await outbox.getByLabel('Search messages').fill('');
+  await items.first().getByText('Reset your password').waitFor();
+  await outbox.getByRole('button', { name: 'Delete the message' }).click();
+  await outbox.getByText('1 message', { exact: true }).waitFor();
+  await outbox.getByRole('button', { name: 'Delete all' }).click();
+  await confirm('Delete');
+  await outbox.getByText(/^No messages\./).waitFor();
+});
+
+test('second factors are shown, and removed', async () => {
+  const [{ id }] = await gateway.sql(`select id from auth.users where email = 'ben@example.com'`);
+  await gateway.sql(`insert into auth.mfa_factors (id, user_id, friendly_name, factor_type, status, created_at, updated_at, secret)
+    values (gen_random_uuid(), '${id}', 'my phone', 'totp', 'verified', now(), now(), 'ABCDEFGHIJKLMNOP'), (gen_random_uuid(), '${id}', 'begun', 'totp', 'unverified', now(), now(), 'ABCDEFGHIJKLMNOP')`);
+  await go('users');
+  await section('Users').getByRole('button', { name: 'Refresh' }).click();
+  await row('Users', 'ben@example.com').getByText('MFA').waitFor();
+  await row('Users', 'ben@example.com').getByRole('button').click();
+  const factors = drawer('User').getByRole('region', { name: 'Multi-factor' });
+  await factors.getByText('begun').waitFor();
+  await factors.getByRole('listitem').filter({ hasText: 'my phone' }).getByRole('button', { name: 'Remove' }).click();
+  await confirm('Remove');
+  await drawer('User').getByText('Removed a factor').waitFor();
+  assert.deepEqual(await gateway.sql(`select friendly_name from auth.mfa_factors where user_id = '${id}'`), [{ friendly_name: 'begun' }]);
+  await page.keyboard.press('Escape');
+  await row('Users', 'ben@example.com').getByText('MFA').waitFor({ state: 'detached' });
+});
 
 test('users come in pages', async () => {
   await gateway.sql(`insert into auth.users (id, instance_id, aud, role, email, raw_app_meta_data, raw_user_meta_data, created_at, updated_at, confirmation_token, recovery_token, email_change, email_change_token_new, email_change_token_current)
@@ -49,7 +153,6 @@ test('users come in pages', async () => {
   await gateway.sql(`delete from auth.users where email like 'many-%'`);
   await users.getByRole('button', { name: 'Page 1' }).click();
 });
-
 
 /** Drops files on the open folder, as a person drags them in. */
 async function dropFiles(files) {
@@ -145,7 +248,6 @@ test('files dropped → previewed → signed → moved → deleted', async () =>
   assert.deepEqual(await gateway.sql(`select name from storage.objects where bucket_id = 'pictures' and name like 'holidays/%'`), []);
 });
 
-
 test('a bucket is emptied, then deleted', async () => {
   await go('storage');
   const storage = section('Storage');
@@ -182,6 +284,5 @@ test('policies: what is on, what is open, and a draft for the editor', async () 
   await notes.getByRole('button', { name: 'New policy on notes' }).click();
   await section('SQL editor').locator('.cm-content', { hasText: 'on "public"."notes"' }).waitFor();
 });
-
 
 test('nothing was thrown on the page', () => assert.deepEqual(faults, []));

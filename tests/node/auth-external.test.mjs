@@ -208,18 +208,7 @@ test('an identity is linked and given up', async () => {
 });
 
 /** The provider's tokens for an application that signs in by itself. */
-async function tokens(who, nonce) {
-  oidc.signIn(who);
-  const redirect = `${server.url}/auth/v1/callback`;
-  const query = new URLSearchParams({ client_id: CLIENT.client_id, redirect_uri: redirect, response_type: 'code', scope: 'openid email profile', nonce });
-  const back = await follow(`${oidc.authorize}?${query}`, ({ pathname }) => pathname === '/auth/v1/callback');
-  const response = await fetch(oidc.token, {
-    method: 'POST',
-    headers: { authorization: `Basic ${btoa(`${CLIENT.client_id}:${encodeURIComponent(CLIENT.client_secret)}`)}` },
-    body: new URLSearchParams({ grant_type: 'authorization_code', code: back.searchParams.get('code'), redirect_uri: redirect }),
-  });
-  return response.json();
-}
+const tokens = (who, nonce) => oidc.tokens(who, { nonce, callback: `${server.url}/auth/v1/callback` });
 const hashed = (nonce) => createHash('sha256').update(nonce).digest('hex');
 
 test('an ID token signs in', async () => {

@@ -39,7 +39,7 @@ before(async () => {
 after(() => server?.end('SIGKILL'));
 
 test('a preflight is granted on every route, served or not', async () => {
-  for (const route of ['/rest/v1/todos', '/rest/v1/', '/rest/v1/rpc/busy', '/pg/query', '/health', '/graphql/v1', '/auth/v1/token', '/storage/v1/object/a/b', '/functions/v1/hello', '/realtime/v1/websocket', '/app/shop', '/rest/v2/todos', '/other/rest/v1/todos']) {
+  for (const route of ['/rest/v1/todos', '/rest/v1/', '/rest/v1/rpc/busy', '/pg/query', '/health', '/graphql/v1', '/auth/v1/token', '/storage/v1/object/a/b', '/functions/v1/hello', '/realtime/v1/websocket', '/rest/v2/todos', '/other/rest/v1/todos']) {
     // fetch may not send these headers itself.
     const said = await raw(server.port, `OPTIONS ${route} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: http://example.com\r\nAccess-Control-Request-Method: PATCH\r\nAccess-Control-Request-Headers: apikey, prefer, x-client-info\r\n\r\n`);
     assert.match(said, /^HTTP\/1\.1 200 /, route);
@@ -47,12 +47,11 @@ test('a preflight is granted on every route, served or not', async () => {
     assert.match(said, /^access-control-allow-methods: .*PATCH/m, route);
     assert.match(said, /^access-control-allow-headers: .*apikey, prefer, x-client-info/m, route);
   }
-  for (const route of ['/functions/v1/hello', '/realtime/v1/websocket', '/app/shop']) {
+  for (const [route, status, text] of [['/functions/v1/hello', 404, 'Function not found'], ['/realtime/v1/websocket', 501, '"message":"Realtime is not part of this gateway yet"']]) {
     const response = await server.fetch(route);
-    assert.equal(response.status, 501, route);
+    assert.equal(response.status, status, route);
     assert.equal(response.headers.get('access-control-allow-origin'), '*', route);
-    const { message, msg, error } = await response.json();
-    assert.equal(typeof (message ?? msg ?? error), 'string', route);
+    assert.ok((await response.text()).includes(text), route);
   }
 });
 
@@ -151,6 +150,30 @@ test('one connection carries one request after the other', async () => {
   }
   agent.destroy();
   assert.equal(ports.size, 1);
+});
+
+test('what is still being sent of a body that was answered without it is read, and the connection goes on', async (t) => {
+  const socket = net.connect(server.port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  let said = '';
+  socket.setEncoding('utf8').on('data', (text) => { said += text; });
+  const answers = async (count) => {
+    while (said.split('HTTP/1.1 ').length <= count) {
+      const closed = once(socket, 'close').then(() => { throw new Error(`the connection was closed after ${JSON.stringify(said)}`); });
+      await Promise.race([once(socket, 'data'), closed]);
+    }
+  };
+  const length = 3_000_000;
+  socket.write(`POST /rest/v1/todos HTTP/1.1\r\nhost: localhost\r\napikey: wrong\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n[`);
+  await answers(1);
+  assert.match(said, /^HTTP\/1\.1 401 /);
+  // The rest comes only now that the answer is here, in two pieces with a turn of the loop between them.
+  socket.write(Buffer.alloc(length / 2, 32));
+  await new Promise((resolve) => setImmediate(resolve));
+  socket.write(Buffer.alloc(length / 2 - 1, 32));
+  socket.write(`GET /rest/v1/todos?id=eq.1 HTTP/1.1\r\nhost: localhost\r\napikey: ${server.keys.publishable}\r\n\r\n`);
+  await answers(2);
+  assert.match(said, /HTTP\/1\.1 200 /);
 });
 
 test('400 requests at once are each answered with their own', async () => {

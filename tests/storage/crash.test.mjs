@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { CreateMultipartUploadCommand, S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
 import { folder } from '../node/server.mjs';
 import { pattern, stack } from './stack.mjs';
 
@@ -84,4 +85,37 @@ test('an old version\'s bytes go when its row does', async (t) => {
   assert.equal(files().length, 1);
   await project.ask(`/bucket/${id}/empty`, { method: 'POST' });
   assert.deepEqual(files(), []);
+});
+
+test('what was begun in pieces or in parts and left for a day is given up', async (t) => {
+  const data = path.join(folder(t), 'data');
+  const files = () => readdirSync(path.join(data, 'storage')).toSorted();
+  let project = await stack(t, ['--data', data]);
+  const id = await project.bucket();
+  const encode = (value) => Buffer.from(value).toString('base64');
+  const begin = async (name) => {
+    const piece = await project.storage('/upload/resumable', {
+      method: 'POST', body: 'half',
+      headers: { 'tus-resumable': '1.0.0', 'upload-length': '8', 'upload-metadata': `bucketName ${encode(id)},objectName ${encode(name)}`, 'content-type': 'application/offset+octet-stream' },
+    });
+    assert.equal(piece.status, 201, await piece.text());
+    const { accessKeyId, secretAccessKey } = project.keys.s3;
+    const client = new S3Client({ endpoint: `${project.url}/storage/v1/s3`, region: 'local', forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
+    const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket: id, Key: name }));
+    await client.send(new UploadPartCommand({ Bucket: id, Key: name, UploadId, PartNumber: 1, Body: 'a part' }));
+    return files();
+  };
+  const old = await begin('old');
+  for (const table of ['gateway.resumable_uploads', 'storage.s3_multipart_uploads']) await project.sql(`update ${table} set created_at = now() - interval '25 hours'`);
+  const young = (await begin('young')).filter((file) => !old.includes(file));
+  assert.deepEqual([old.length, young.length], [2, 2]);
+  const rested = new Date(Date.now() - 2 * 60 * 60 * 1000);
+  for (const file of files()) utimesSync(path.join(data, 'storage', file), rested, rested);
+  await project.end('SIGKILL');
+  project = await stack(t, ['--data', data]);
+  await project.sql("delete from gateway.settings where name = 'storage-swept-at'");
+  await project.storage('/bucket');
+  while (files().some((file) => old.includes(file))) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(files(), young);
+  assert.deepEqual(await project.sql('select name from gateway.resumable_uploads union all select key from storage.s3_multipart_uploads union all select key from storage.s3_multipart_uploads_parts'), [{ name: 'young' }, { name: 'young' }, { name: 'young' }]);
 });

@@ -173,6 +173,15 @@ test('parts of a file, and nothing where the client has it', async () => {
   const head = await storage(`/object/public/${id}/digits`, { as: null, method: 'HEAD' });
   assert.deepEqual([head.status, head.headers.get('content-length'), head.headers.get('etag'), await head.text()], [200, '10', headers.get('etag'), '']);
   assert.equal((await storage(`/object/public/${id}/nothing`, { as: null, method: 'HEAD' })).status, 400);
+  // Wherever storage-api answers GET it answers HEAD, with the same and no body.
+  const { signedURL } = (await ask(`/object/sign/${id}/digits`, post({ expiresIn: 60 }))).body;
+  for (const path of [signedURL, `/bucket/${id}`, `/object/info/${id}/digits`, '/version']) {
+    const [got, seen] = [await storage(path, { method: 'GET' }), await storage(path, { method: 'HEAD' })];
+    const [length, type] = [got, seen].map(({ headers }) => [headers.get('content-length'), headers.get('content-type')]);
+    assert.deepEqual([seen.status, type, await seen.text()], [200, length, ''], path);
+    await got.text();
+  }
+  assert.equal((await storage(`${signedURL}x`, { as: null, method: 'HEAD' })).status, 400);
   const disposition = async (query) => (await storage(`/object/public/${id}/digits?${query}`, { as: null })).headers.get('content-disposition');
   assert.equal(await disposition('download'), 'attachment;');
   assert.equal(await disposition('download=a%20%C3%A9.txt'), "attachment; filename=a%20%C3%A9.txt; filename*=UTF-8''a%20%C3%A9.txt;");

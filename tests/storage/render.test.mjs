@@ -44,6 +44,11 @@ function size(content) {
     const bits = content.readUInt32LE(21);
     return ['webp', (bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1];
   }
+  if (content.subarray(4, 12).toString() === 'ftypavif') {
+    const sides = content.indexOf('ispe') + 8;
+    return ['avif', content.readUInt32BE(sides), content.readUInt32BE(sides + 4)];
+  }
+  if (content.readUInt16BE(0) === 0xffd8) return ['jpeg'];
   return ['unknown', content.subarray(0, 16).toString('latin1')];
 }
 
@@ -69,7 +74,10 @@ test('pictures', async (t) => {
       ['width=50&height=80&resize=fill', ['png', 50, 80], 'height:80,width:50,resizing_type:force'],
       ['width=4000', ['png', 200, 100], 'width:2500,resizing_type:fill'],
       ['width=100&format=webp&quality=30', ['webp', 100, 50], 'width:100,resizing_type:fill,quality:30,format:webp'],
-      ['width=100&format=avif', ['webp', 100, 50], 'width:100,resizing_type:fill,format:avif'],
+      ['width=100&format=avif', ['avif', 100, 50], 'width:100,resizing_type:fill,format:avif'],
+      ['width=100&format=avif&quality=30', ['avif', 100, 50], 'width:100,resizing_type:fill,quality:30,format:avif'],
+      // Sides of fewer than sixteen pixels are too short for it, as of imgproxy.
+      ['width=20&format=avif', ['jpeg'], 'width:20,resizing_type:fill,format:avif'],
     ]) {
       const { status, headers, content } = await render(`public/${name}/a.png?${query}`);
       assert.equal(status, 200, content.toString());
@@ -130,6 +138,13 @@ test('pictures', async (t) => {
       assert.equal(status, 400, said);
       assert.match(said, message, target);
     }
+  });
+
+  await t.test('become WebP where AVIF would take too long', async () => {
+    await put(name, 'wide.png', png(2000, 1100));
+    assert.deepEqual(size((await render(`public/${name}/wide.png?format=avif`)).content), ['webp', 2000, 1100]);
+    const { content } = await render(`public/${name}/wide.png?format=avif&width=800`);
+    assert.deepEqual(size(content), ['avif', 800, 440]);
   });
 
   await t.test('do not hold up other requests', async () => {

@@ -7,6 +7,7 @@
 import { fork } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { corpusDirectory } from '../../conformance/database.mjs';
 
 /** How long one request may hold its process up, in milliseconds. */
 const patience = 60_000;
@@ -49,6 +50,10 @@ export function storm({ seed, from, to, print = () => undefined }) {
 }
 
 if (process.argv[1] === import.meta.filename) {
+  if (corpusDirectory() === null) {
+    console.error('The corpus is not on this machine: ../shared/conformance/postgrest is missing.');
+    process.exit(1);
+  }
   const { values } = parseArgs({ options: { minutes: { type: 'string' }, seed: { type: 'string', default: '1' }, from: { type: 'string', default: '0' }, only: { type: 'string' } } });
   const seed = Number(values.seed);
   const print = (finding) => console.log(JSON.stringify(finding));
