@@ -67,12 +67,13 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
             run.step(workspace, &step.name, work);
         }
     }
-    for (name, lines) in &run.troubles {
-        println!("\n=== failed: {name}\n{}", lines.join("\n"));
-    }
     println!("\n=== summary ({:.0} s)", start.elapsed().as_secs_f64());
     for (failed, line) in &run.summary {
         println!("{} {line}", if *failed { "FAILED" } else { "      " });
+    }
+    // Last but for the sum: of a run's record, often only the end is kept.
+    for (name, lines) in &run.troubles {
+        println!("\n=== failed: {name}\n{}", lines.join("\n"));
     }
     println!("{}", run.total);
     if run.total.failed > 0 {
