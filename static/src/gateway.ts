@@ -124,14 +124,28 @@ async function agree(registration: ServiceWorkerRegistration): Promise<void> {
   const change = new Promise<void>((resolve) => navigator.serviceWorker.addEventListener('controllerchange', () => resolve(), { once: true }));
   await registration.update().catch(() => undefined);
   if (registration.installing ?? registration.waiting) {
-    // The browser activates it once the old one has nothing to do, and looks rarely, unless it is asked to.
-    const ask = setInterval(() => registration.waiting?.postMessage({ kind: 'claim' } satisfies Claim), 500);
-    await within(60_000, change, 'The new service worker does not take over.').finally(() => clearInterval(ask));
+    await within(60_000, Promise.race([change, hurry(registration, change)]), 'The new service worker does not take over.');
   }
   const version = await versionOf(navigator.serviceWorker.controller);
   if (version === GATEWAY_VERSION) return;
   await reloadOnce(`version ${version}`);
   throw new NoGateway('failed', `The page is version ${GATEWAY_VERSION} and its service worker ${version}: reload the page.`);
+}
+
+/**
+ * The browser activates a worker that waits once the old one is idle. It makes that soon when the new one is installed, and once
+ * more when that asks for it; each time the chance is lost where the old one is just starting, and what remains is that it sleeps
+ * after half a minute without any request. So the second chance is not spent on the same start, and the old one runs when it comes.
+ */
+async function hurry(registration: ServiceWorkerRegistration, change: Promise<void>): Promise<void> {
+  const worker = registration.installing ?? registration.waiting;
+  if (worker?.state === 'installing') {
+    await new Promise<void>((resolve) => worker.addEventListener('statechange', () => resolve(), { once: true }));
+  }
+  await Promise.race([change, new Promise((resolve) => setTimeout(resolve, 2_000))]);
+  await versionOf(navigator.serviceWorker.controller);
+  registration.waiting?.postMessage({ kind: 'claim' } satisfies Claim);
+  await change;
 }
 
 async function versionOf(worker: ServiceWorker | null): Promise<string> {

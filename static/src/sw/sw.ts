@@ -111,11 +111,15 @@ function file({ request }: FetchEvent, url: URL): Promise<Response> {
 let outdatedSince: number | undefined;
 /** Milliseconds that it waits before this one makes the pause that traffic does not leave. */
 const courtesy = 3_000;
+/** Milliseconds of that pause: who has not taken over by then waits for this one to sleep. */
+const pause = 10_000;
 
 /** Whether requests are refused, unbegun, so that the newer worker may answer them. */
 function outdated(): boolean {
   outdatedSince = self.registration.waiting ? (outdatedSince ?? performance.now()) : undefined;
-  return outdatedSince !== undefined && performance.now() - outdatedSince > courtesy;
+  if (outdatedSince === undefined) return false;
+  const waited = performance.now() - outdatedSince;
+  return waited > courtesy && waited < courtesy + pause;
 }
 
 async function answer(event: FetchEvent): Promise<Response> {

@@ -69,13 +69,18 @@ export function watchGateway(project: string, version: string): Gateway {
     refusedSince = answer.kind === 'refused' || answer.kind === 'absent' ? (refusedSince ?? now) : undefined;
     set({ answer, refusedFor: refusedSince === undefined ? 0 : now - refusedSince });
   };
+  const poll = () => {
+    clearTimeout(timer);
+    // A hidden page asks nothing: the worker may sleep.
+    if (document.visibilityState !== 'visible') return;
+    const ready = view.answer?.kind === 'ready';
+    // Nor one whose worker is to be replaced: until that has slept, or is idle when the browser looks, it is not.
+    timer = setTimeout(() => (view.worker.kind === 'waiting' ? poll() : void refresh()), ready ? whileReady : whileNot);
+  };
   const refresh = () => {
     asking ??= ask().finally(() => {
       asking = undefined;
-      clearTimeout(timer);
-      const ready = view.answer?.kind === 'ready';
-      // A hidden page asks nothing: the worker may sleep.
-      if (document.visibilityState === 'visible') timer = setTimeout(() => void refresh(), ready ? whileReady : whileNot);
+      poll();
     });
     return asking;
   };
