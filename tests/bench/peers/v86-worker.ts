@@ -84,7 +84,7 @@ function disk(image: string, { chunk, system }: Manifest) {
 }
 
 /** Waits until the guest's console has shown this. */
-async function shown(text: string, seconds = 600): Promise<void> {
+async function shown(text: string, seconds = 240): Promise<void> {
   const deadline = performance.now() + seconds * 1000;
   while (!console_.includes(text)) {
     if (performance.now() > deadline) throw new Error(`the guest does not say ${text}: ${console_.slice(-2000)}`);

@@ -103,13 +103,13 @@ pub(crate) fn command(app: &App) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-/// What Node runs, and its arguments; nothing where the app is not Node's.
+/// What Node or Python runs, and its arguments; nothing where the app is neither's.
 pub(crate) fn script(app: &App) -> Vec<String> {
     let port = app.port.to_string();
     let words: &[&str] = match &app.runtime {
-        Runtime::Node { entry } => &[entry],
+        Runtime::Node { entry } | Runtime::Python { entry } => &[entry],
         Runtime::Next => &[NEXT, "start", "-p", &port, "-H", "0.0.0.0"],
-        Runtime::Static | Runtime::Python { .. } | Runtime::Command { .. } => &[],
+        Runtime::Static | Runtime::Command { .. } => &[],
     };
     words.iter().map(|&word| word.to_owned()).collect()
 }

@@ -20,17 +20,14 @@ const mebibyte = 1024 * 1024
 const mostMemory = Math.max(32, Math.floor(os.totalmem() / mebibyte / 4))
 const young = 16
 // What most functions ask for. Threads for the next of them are started in advance, for to start one takes an emulated processor
-// seconds: when nothing was said for so many milliseconds, or some was for as long as that.
+// seconds; whoever has something to do has the processor first.
 const usual = Math.min(256, mostMemory)
-const inAdvance = 2
-const calm = 5000
-const longestWait = 60_000
+const inAdvance = 3
+const nicest = 19
 
 // The runtime that was brought last, by its name.
 let runtime
 let spares = []
-let timer
-let lackingSince = 0
 
 // A thread waits for its runtime, and for a number that nobody else drew: those of a snapshot would all draw the same ones. V8
 // takes the seed when Math.random is called for the first time.
@@ -47,7 +44,13 @@ parentPort.once('message', ({ script, seed }) => {
 })
 `
 
-function thread (memory) {
+// Threads of this process, by their numbers.
+const threads = () => fs.readdirSync('/proc/self/task')
+
+function thread (memory, nice = 0) {
+  const before = new Set(threads())
+  // What a thread starts is as nice as itself.
+  if (nice) renice(0, nice)
   const worker = new Worker(bootstrap, {
     eval: true,
     name: 'function',
@@ -61,10 +64,21 @@ function thread (memory) {
     stderr: true,
     trackUnmanagedFds: true
   })
+  if (nice) renice(0, 0)
   // It writes nothing there that anybody wants; unread, it would wait.
   worker.stdout.resume()
   worker.stderr.resume()
-  return { worker, runtime: undefined, number: undefined }
+  const started = threads().filter((number) => !before.has(number)).map(Number)
+  return { worker, started: nice ? started : [], runtime: undefined, number: undefined }
+}
+
+function renice (number, nice) {
+  try {
+    os.setPriority(number, nice)
+  } catch (error) {
+    // It is gone, or there is none to be had: then it is as nice as before.
+    console.error(error)
+  }
 }
 
 function bring (made, { name, script }) {
@@ -72,20 +86,19 @@ function bring (made, { name, script }) {
   made.worker.postMessage({ script, seed: crypto.randomInt(1, 0x7fffffff) })
 }
 
-// Isolates that are not ready yet.
-const beginning = new Set()
-
 // Whoever waits until there is a spare thread that has the runtime.
 let waiting = []
 
+// One after the other: the first is of use the sooner.
 function prepare () {
-  if (spares.length >= inAdvance) return
-  const made = thread(usual)
+  if (spares.length >= inAdvance || spares.some((spare) => spare.number === undefined && spare.runtime)) return
+  const made = thread(usual, nicest)
   const forget = () => { spares = spares.filter((spare) => spare !== made) }
   made.worker.once('error', forget).once('exit', forget)
   made.worker.once('message', ([{ thread: number }]) => {
     made.number = number
     told()
+    prepare()
   })
   spares.push(made)
   if (runtime) bring(made, runtime)
@@ -97,27 +110,14 @@ function told () {
   waiting = []
 }
 
-// Something was said: what is done in advance waits.
-function busy () {
-  if (spares.length >= inAdvance) return
-  const now = performance.now()
-  lackingSince ||= now
-  clearTimeout(timer)
-  timer = setTimeout(() => {
-    lackingSince = 0
-    // Whoever waits for a function has the processor first.
-    if (beginning.size === 0) prepare()
-    busy()
-  }, Math.max(0, Math.min(calm, lackingSince + longestWait - now)))
-}
-
 function taken (memory) {
   const at = memory === usual ? spares.findIndex((spare) => spare.runtime === undefined || spare.runtime === runtime.name) : -1
   const [made] = at < 0 ? [thread(memory)] : spares.splice(at, 1)
+  for (const number of made.started) renice(number, 0)
   // Each by its name: what is told of new listeners is Node's own.
   for (const name of ['message', 'error', 'exit']) made.worker.removeAllListeners(name)
   if (made.runtime === undefined) bring(made, runtime)
-  busy()
+  setImmediate(prepare)
   return made
 }
 
@@ -129,7 +129,7 @@ function renew (next) {
     else spare.worker.terminate()
   }
   spares = spares.filter((spare) => spare.runtime === next.name)
-  busy()
+  prepare()
 }
 
 // Milliseconds that a thread of this process has computed, by the kernel's count: fields 14 and 15 of its line are hundredths of
@@ -163,7 +163,6 @@ class Isolate {
   }
 
   hear (head, bytes) {
-    busy()
     switch (head.kind) {
       case 'hello': {
         this.memory = Math.min(Number(head.memory) || usual, mostMemory)
@@ -208,7 +207,6 @@ class Isolate {
     const { worker, number } = taken(this.memory)
     this.worker = worker
     if (number !== undefined) this.is(number)
-    beginning.add(this)
     worker.on('message', (messages) => messages.forEach((message) => this.said(message)))
     worker.on('error', (error) => {
       this.end(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? { reason: 'memory', text: error.message } : { text: error.message })
@@ -262,7 +260,6 @@ class Isolate {
       message.count = this.answered - this.begun
     } else if (kind === 'ready') {
       this.isReady = true
-      beginning.delete(this)
     } else if (kind === 'gone') {
       this.end(message)
       return
@@ -296,7 +293,6 @@ class Isolate {
     if (this.isOver) return
     if (why) this.tell({ kind: 'gone', reason: why.reason, text: why.text })
     this.isOver = true
-    beginning.delete(this)
     if (this.worker) {
       this.worker.removeAllListeners()
       // Whatever it still comes to is nobody's.
@@ -351,5 +347,5 @@ process.on('uncaughtException', (error) => console.error(error))
 const server = net.createServer({ noDelay: true }, serve)
 server.listen({ fd: 0 }, () => {
   fs.writeSync(1, 'ready\n')
-  busy()
+  prepare()
 })

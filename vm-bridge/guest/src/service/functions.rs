@@ -13,6 +13,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use control::{Exit, Failure, Limits};
 
+use rustix::process::{Resource, Rlimit, prlimit};
+
 use super::apps::pid;
 use super::machine::Hold;
 use super::{Place, Service, may_drive};
@@ -25,7 +27,7 @@ use crate::system::spawn::{self, Pending, Spawned, Streams};
 use crate::system::{self, console};
 
 /// The layer that has Node.
-const LAYER: &str = "node";
+pub(super) const LAYER: &str = "node";
 /// What it runs, and where in its room.
 const SCRIPT: &str = include_str!("functions.cjs");
 const SCRIPT_PATH: &str = "/run/functions.cjs";
@@ -39,6 +41,8 @@ const USER: u32 = 9_000;
 const NAME: &str = ".functions";
 /// Threads, of which each Node, each function and each of its files in flight has some.
 const PROCESSES: u32 = 512;
+/// `RLIMIT_NICE` for whoever may set any nice value from 0 on (`getrlimit(2)`).
+const MAY_RENICE: u64 = 20;
 /// One that died too often is not started again before that.
 const REST: Millis = 30_000;
 /// How long a snapshot waits for it.
@@ -228,6 +232,14 @@ impl Service {
         let streams = Streams::Serving(listener);
         let spawned =
             spawn::spawn(&self.place.agent, &entry, &env, streams).map_err(system("start Node"))?;
+        // Its threads in advance are nice until somebody wants them.
+        let limit = Rlimit {
+            current: Some(MAY_RENICE),
+            maximum: Some(MAY_RENICE),
+        };
+        if let Err(error) = prlimit(pid(spawned.pid), Resource::Nice, limit) {
+            console(format_args!("functions start slowly: {error}"));
+        }
         Ok((spawned, group))
     }
 

@@ -127,7 +127,7 @@ enum Source {
     Listener,
     Jobs,
     Link,
-    Warm,
+    Warm(warm::Kind),
     Functions(functions::Stream),
     App(String, apps::Stream),
     Command(Ask, commands::Stream),
@@ -192,7 +192,7 @@ impl Service {
                     Source::Listener => self.accept(),
                     Source::Jobs => self.hear(),
                     Source::Link => self.read_link(),
-                    Source::Warm => self.warm_said(),
+                    Source::Warm(kind) => self.warm_said(kind),
                     Source::Functions(stream) => self.functions_are_ready(stream),
                     Source::App(app, stream) => self.app_wrote(&app, stream),
                     Source::Command(ask, stream) => self.command_is_ready(ask, stream),
@@ -223,8 +223,8 @@ impl Service {
             }
             sources.push((Source::Link, link.stream().as_fd(), flags));
         }
-        if let Some(output) = self.warmth.output() {
-            sources.push((Source::Warm, output.as_fd(), PollFlags::IN));
+        for (kind, output) in self.warmth.outputs() {
+            sources.push((Source::Warm(kind), output.as_fd(), PollFlags::IN));
         }
         let now = system::monotonic();
         for (stream, file) in self.functions.files(now) {

@@ -397,7 +397,7 @@ impl Service {
 
     fn begin_change(&mut self, name: &str, ask: Option<Ask>, change: Change) {
         match change {
-            // Asked for again, or what the guest began by itself: it may be a Node that was warm.
+            // Asked for again, or what the guest began by itself: it may be a process that was warm.
             Change::Start(app) if self.is_so(name, &app) => self.answer_status(name, ask),
             Change::Start(app) => match self.can_start(&app) {
                 Ok(()) => {
