@@ -13,6 +13,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { launch, openGateway } from '../browser/harness.mjs';
 import { start } from '../node/server.mjs';
+import { absent, over } from '../vm/harness.mjs';
 import { argument, bundle, ms, percentile, serve } from './peers/run.mjs';
 
 const rounds = Number(argument('rounds', '6'));
@@ -142,7 +143,8 @@ const machine = 'the virtual machine';
 const worker = 'a bare Web Worker';
 const throughService = 'a Web Worker behind a service worker';
 
-/** The virtual machine is measured where functions run in it. */
+/** The virtual machine is measured where there is an image of it. */
+if (!absent) await over(gateway).api('PUT', '/vm/settings', { memory: 512, runtimes: ['node'] });
 await deploy('guest', source(), { host: 'vm' });
 const tried = await page.evaluate(async () => {
   const response = await fetch('/functions/v1/guest');
