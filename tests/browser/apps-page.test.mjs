@@ -162,9 +162,11 @@ test('a terminal: what is typed is done, its size is the window’s, Shift+Tab l
   await page.keyboard.type('echo "sum: $((40 + 2))"; stty size\n');
   const screen = vm.locator('.xterm-rows');
   await screen.getByText('sum: 42').waitFor();
+  const sizes = () => page.evaluate(() => new Set([...document.querySelectorAll('.xterm-rows > div')].map((row) => row.textContent.trim()).filter((text) => /^\d+ \d+$/.test(text))).size);
+  // `stty` is a program of its own, which takes its time: a size that came before it ran would be all that is ever shown.
+  while ((await sizes()) < 1) await page.waitForTimeout(50);
   await page.setViewportSize({ width: 900, height: 700 });
   // The new size may be on its way still: it is asked for until it has come.
-  const sizes = () => page.evaluate(() => new Set([...document.querySelectorAll('.xterm-rows > div')].map((row) => row.textContent.trim()).filter((text) => /^\d+ \d+$/.test(text))).size);
   const deadline = Date.now() + patience;
   while ((await sizes()) < 2) {
     assert.ok(Date.now() < deadline, await screen.textContent());
