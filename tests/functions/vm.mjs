@@ -102,7 +102,7 @@ describe('edge functions in the virtual machine', { skip: absent, timeout: 3_000
     const called = await machine.exec(['/bin/bash', '-c', 'exec 3<>/dev/tcp/10.0.2.15/2 && printf "\\031\\0\\0\\0\\025\\0\\0\\0{\\"kind\\":\\"hello\\",\\"x\\":1}" >&3 && cat <&3 | wc -c']);
     assert.equal(called.stdout.trim(), '0', JSON.stringify(called));
     const processes = await machine.shell('ps -eo user,args | grep "[f]unctions.cjs"');
-    assert.match(processes.stdout, /^9000 +node \/run\/functions\.cjs/m);
+    assert.match(processes.stdout, /^9000 +node (--\S+ )*\/run\/functions\.cjs/m);
     // Its environment is in no other process's sight, and has nothing of a function's.
     const env = await machine.shell('tr "\\0" "\\n" < /proc/$(pgrep -f "[f]unctions.cjs" | head -1)/environ | cut -d= -f1 | sort | tr "\\n" " "');
     assert.equal(env.stdout.trim(), 'HOME LANG PATH');
