@@ -124,7 +124,9 @@ async function agree(registration: ServiceWorkerRegistration): Promise<void> {
   const change = new Promise<void>((resolve) => navigator.serviceWorker.addEventListener('controllerchange', () => resolve(), { once: true }));
   await registration.update().catch(() => undefined);
   if (registration.installing ?? registration.waiting) {
-    await within(60_000, Promise.race([change, hurry(registration, change)]), 'The new service worker does not take over.');
+    // An old worker too busy to answer may still be replaced in time.
+    hurry(registration, change).catch(() => undefined);
+    await within(60_000, change, 'The new service worker does not take over.');
   }
   const version = await versionOf(navigator.serviceWorker.controller);
   if (version === GATEWAY_VERSION) return;
@@ -145,7 +147,6 @@ async function hurry(registration: ServiceWorkerRegistration, change: Promise<vo
   await Promise.race([change, new Promise((resolve) => setTimeout(resolve, 2_000))]);
   await versionOf(navigator.serviceWorker.controller);
   registration.waiting?.postMessage({ kind: 'claim' } satisfies Claim);
-  await change;
 }
 
 async function versionOf(worker: ServiceWorker | null): Promise<string> {
