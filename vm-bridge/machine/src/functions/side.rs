@@ -50,6 +50,15 @@ impl Side {
         }
     }
 
+    /// Between two looks at an isolate that has something to do.
+    pub(super) const fn look(self) -> Milliseconds {
+        match self {
+            Self::Isolate => 250,
+            // Each takes a good part of what a request does.
+            Self::Vm => 1_000,
+        }
+    }
+
     /// How many times as long the same work takes there as where limits are thought of.
     pub(super) const fn slowness(self) -> Milliseconds {
         match self {

@@ -11,7 +11,7 @@ use futures::{
     future::{self, Either},
 };
 
-use super::{Failure, Inner, Isolate, Milliseconds, ToIsolate};
+use super::{Failure, Inner, Isolate, ToIsolate};
 use crate::{
     functions::{
         Limit,
@@ -19,9 +19,6 @@ use crate::{
     },
     surroundings::World,
 };
-
-/// Between two looks at an isolate that has something to do.
-const LOOK: Milliseconds = 250;
 
 /// Hears what an isolate says, as long as somebody has it.
 pub(super) async fn listen(isolate: Weak<Inner>, mut heard: UnboundedReceiver<FromIsolate>) {
@@ -67,8 +64,9 @@ pub(super) async fn watch(world: World, isolate: Weak<Inner>) {
         }
         inner.heard.set(false);
         inner.post(ToIsolate::Ping);
+        let look = inner.side.look();
         drop(inner);
-        world.sleep(LOOK).await;
+        world.sleep(look).await;
         let Some(inner) = isolate.upgrade() else {
             return;
         };
@@ -76,7 +74,7 @@ pub(super) async fn watch(world: World, isolate: Weak<Inner>) {
         silent = if inner.heard.get() || !inner.ready.get() {
             0
         } else {
-            silent + LOOK
+            silent + look
         };
         let age = world.now() - inner.began;
         if silent > limits.cpu_ms.saturating_add(inner.side.patience()) {
