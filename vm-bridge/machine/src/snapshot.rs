@@ -28,6 +28,11 @@ const FAMILIAR: [&str; 4] = [
     "nginx -v",
     "python3 -c 'import asyncio, hashlib, http.server, json, logging, socketserver, sqlite3, ssl, threading, urllib.request, wsgiref.simple_server'",
 ];
+/// For the guest to come to have nothing to do, and how often it is looked whether it has.
+const UNREST: Milliseconds = 300_000;
+const LOOK: Milliseconds = 5_000;
+/// Which part of that time its processor is to be idle; to look takes a little.
+const IDLE: f64 = 0.8;
 /// For the guest to become quiet after it was asked to.
 const QUIET: Milliseconds = 1_500;
 /// For the machine to stand still.
@@ -116,6 +121,9 @@ pub async fn snapshot(
                 told(&format!("no function was rehearsed: {reason}"));
             }
         }
+        if within(&world, UNREST, calm(&agent, &world)).await.is_err() {
+            told("the guest always had something to do");
+        }
     }
     world.sleep(QUIET).await;
     engine.pause();
@@ -123,4 +131,36 @@ pub async fn snapshot(
     let state = engine.save().await?;
     engine.stop().await;
     Ok(state)
+}
+
+/// Waits until the guest has nothing to do. What is still left to a runtime's own threads, as to compile
+/// what was hot, they would do in each machine that is made of this one, whose first answers would wait
+/// for it.
+async fn calm(agent: &Agent, world: &World) {
+    let mut before = uptime(agent).await;
+    loop {
+        world.sleep(LOOK).await;
+        let now = uptime(agent).await;
+        let Some(((seconds, idle), (then, idle_then))) = now.zip(before) else {
+            return;
+        };
+        if idle - idle_then >= IDLE * (seconds - then) {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// Seconds since the guest began, and for how many of them its processor was idle.
+async fn uptime(agent: &Agent) -> Option<(f64, f64)> {
+    let read = Request::Exec {
+        app: None,
+        command: ["/bin/cat", "/proc/uptime"].map(str::to_owned).to_vec(),
+        env: Vec::new(),
+        pty: None,
+    };
+    let (_, output, _) = agent.gather(read, 1024).await.ok()?;
+    let text = String::from_utf8(output.into()).ok()?;
+    let mut numbers = text.split_whitespace().map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
