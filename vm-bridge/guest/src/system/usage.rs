@@ -30,6 +30,32 @@ fn load_in(text: &str) -> u32 {
     digits.parse().unwrap_or(0)
 }
 
+/// Since the machine started: for how long, and for how much of that its processor had nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Uptime {
+    seconds: f64,
+    idle: f64,
+}
+
+impl Uptime {
+    pub(crate) fn now() -> Option<Self> {
+        Self::read(&fs::read_to_string("/proc/uptime").ok()?)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut numbers = text.split_whitespace().map(str::parse);
+        Some(Self {
+            seconds: numbers.next()?.ok()?,
+            idle: numbers.next()?.ok()?,
+        })
+    }
+
+    /// Which part of the time since then was idle.
+    pub(crate) fn idle_since(&self, then: &Self) -> f64 {
+        (self.idle - then.idle) / (self.seconds - then.seconds).max(0.01)
+    }
+}
+
 /// Whether a socket of this user listens on the port.
 pub(crate) fn listens(port: u16, uid: u32) -> bool {
     ["/proc/net/tcp", "/proc/net/tcp6"]
@@ -73,5 +99,14 @@ mod tests {
         assert_eq!(memory_in("nothing"), (0, 0));
         assert_eq!(load_in("1.25 0.03 0.01 1/45 67\n"), 125);
         assert_eq!(load_in(""), 0);
+    }
+
+    #[test]
+    fn idle_time_is_a_part_of_the_time() {
+        let then = Uptime::read("100.00 40.00\n").unwrap();
+        let now = Uptime::read("104.00 43.00\n").unwrap();
+        assert!((now.idle_since(&then) - 0.75).abs() < 0.001);
+        assert!(now.idle_since(&now).abs() < 0.001);
+        assert_eq!(Uptime::read("nothing"), None);
     }
 }

@@ -31,13 +31,16 @@ use crate::system::cgroup::Group;
 use crate::system::disk::system;
 use crate::system::enter::Entry;
 use crate::system::spawn::{self, Pending, Streams};
+use crate::system::usage::Uptime;
 use crate::system::{self, console};
 
 /// Where it is told what to become.
 const GO: &str = "/run/go";
 const READY: &[u8] = b"ready\n";
-/// How long after something was started or attached the next one is.
+/// How long after something was started or attached the next one is, if for this part of the time the
+/// processor had nothing to do: there is one, and whoever is answered meanwhile would wait for it.
 const CALM: Millis = 3_000;
+const IDLE: f64 = 0.6;
 /// How long a snapshot waits for it.
 const PATIENCE: Millis = 600_000;
 /// The clock of a snapshot, 2000-01-01: so long ago that libraries which renew their randomness by
@@ -64,6 +67,8 @@ pub(super) struct Warmth {
     /// One of a kind at most.
     warm: Vec<Warm>,
     not_before: Millis,
+    /// When the time began that is to be calm.
+    since: Option<Uptime>,
     /// A process that ended before it was ready is not tried again until a layer comes.
     given_up: Vec<Kind>,
     quiescing: Option<(Ask, Millis)>,
@@ -84,6 +89,12 @@ impl Warmth {
 
     pub(super) fn is_quiescing(&self) -> bool {
         self.quiescing.is_some()
+    }
+
+    /// Whether the time that was to be calm was.
+    fn was_calm(&self) -> bool {
+        let times = self.since.zip(Uptime::now());
+        times.is_none_or(|(since, now)| now.idle_since(&since) >= IDLE)
     }
 
     /// A worker came that wants the guest awake.
@@ -117,6 +128,7 @@ impl Service {
     /// Something begins that should have the processor for itself.
     pub(super) fn be_calm(&mut self) {
         self.warmth.not_before = system::monotonic() + CALM;
+        self.warmth.since = Uptime::now();
     }
 
     pub(super) fn layer_came(&mut self) {
@@ -128,8 +140,10 @@ impl Service {
         let now = system::monotonic();
         if now >= self.warmth.not_before {
             let next = self.lacking().next();
-            if let Some(kind) = next {
-                self.start_warm(kind);
+            match next {
+                Some(kind) if self.warmth.was_calm() => self.start_warm(kind),
+                Some(_) => self.be_calm(),
+                None => {}
             }
         }
         if let Some((ask, until)) = self.warmth.quiescing {

@@ -1,6 +1,6 @@
 // A Node that has started already: it loads what servers load, answers itself once, says "ready", and
 // waits. What it is told then it becomes: another user, another environment, another program.
-// The agent starts it (service/warm.rs), and changes its root before it tells it anything.
+// The agent starts it (service/warm), and changes its root before it tells it anything.
 'use strict'
 const fs = require('node:fs')
 const http = require('node:http')
