@@ -7,8 +7,8 @@
 //   src/database/worker.ts  the database worker (module worker)
 //   src/vm/worker.ts        the VM worker (module worker)
 //   src/vm/frame.ts         the hidden page of an engine that cannot run in a worker (module)
-//   src/functions/runtime/  isolates of edge functions: browser.ts and frame.ts (classic scripts), node.ts (module; for the guest,
-//                           a script that is handed `require`)
+//   src/functions/runtime/  isolates of edge functions: browser.ts and frame.ts (classic scripts), thread.ts (module), guest.ts (a
+//                           script that is handed `require` and what else it names)
 //   src/sw/sw.ts            the service worker (classic script: one file, no imports left)
 //   src/functions/bundle/browser.ts   what bundles a function in a page (module)
 //   src/functions/packages/ modules that stand for Deno's and Node's in functions; packed as they are
@@ -206,8 +206,8 @@ const browser = { platform: 'browser', format: 'iife' };
 const isolates = {
   browser: await script(source('functions/runtime/browser.ts'), 'isolate', browser),
   frame: await script(source('functions/runtime/frame.ts'), 'frame', browser),
-  node: await script(source('functions/runtime/node.ts'), 'isolate', { platform: 'node', target: 'node20', format: 'esm' }),
-  guest: await script(source('functions/runtime/node.ts'), 'guest', { platform: 'node', target: 'node20', format: 'cjs' }),
+  node: await script(source('functions/runtime/thread.ts'), 'isolate', { platform: 'node', target: 'node20', format: 'esm' }),
+  guest: await script(source('functions/runtime/guest.ts'), 'guest', { platform: 'node', target: 'node20', format: 'cjs' }),
 };
 define.ISOLATE_SCRIPT = text(`./${isolates.browser}`);
 define.ISOLATE_FRAME = text(`./${isolates.frame}`);

@@ -15,7 +15,7 @@ const hosts = [];
 let runtime;
 
 before(async () => {
-  const options = { entryPoints: [path.join(root, 'static/src/functions/runtime/node.ts')], bundle: true, write: false, platform: 'node', target: 'node20', format: 'cjs', logLevel: 'error' };
+  const options = { entryPoints: [path.join(root, 'static/src/functions/runtime/guest.ts')], bundle: true, write: false, platform: 'node', target: 'node20', format: 'cjs', logLevel: 'error' };
   runtime = (await build(options)).outputFiles[0].text;
 });
 after(() => {
@@ -78,14 +78,17 @@ async function call({ port }) {
 const ready = ({ kind }) => kind === 'ready';
 let ids = 0;
 
-/** An isolate that is this function. */
+/** An isolate that is this function: the connection to its thread, and `host`, the one to the host. */
 async function isolate(at, code, { memory = 64, cpu = 500, env = [], files = [], own = runtime } = {}) {
-  const connection = await call(at);
+  const host = await call(at);
+  host.tell({ kind: 'hello', protocol: 2, runtime: `runtime of ${own.length}`, memory, cpu });
+  host.tell({ kind: 'begin' });
+  const { has, protocol } = await host.until(({ kind }) => kind === 'hello');
+  assert.equal(protocol, 2);
+  if (!has) host.tell({ kind: 'runtime' }, Buffer.from(own));
+  const { port } = await host.until(({ kind }) => kind === 'thread');
+  const connection = await call({ port });
   const { tell, until } = connection;
-  tell({ kind: 'hello', protocol: 1, runtime: `runtime of ${own.length}`, memory, cpu });
-  const { has, protocol } = await until(({ kind }) => kind === 'hello');
-  assert.equal(protocol, 1);
-  if (!has) tell({ kind: 'runtime' }, Buffer.from(own));
   const source = Buffer.from(code);
   tell({ kind: 'boot', code: source.length, files: files.map(([name, bytes]) => [name, bytes.length]), env }, Buffer.concat([source, ...files.map(([, bytes]) => Buffer.from(bytes))]));
   /** Asks as the supervisor does, pinging meanwhile. */
@@ -93,9 +96,13 @@ async function isolate(at, code, { memory = 64, cpu = 500, env = [], files = [],
     await until(ready);
     const id = ids += 2;
     tell({ kind: 'request', id, method, url: 'http://gateway/f', headers: [], hasBody: false, upgrade: false });
-    const pings = setInterval(() => tell({ kind: 'ping' }), 50);
+    const pings = setInterval(() => host.tell({ kind: 'ping' }), 50);
     try {
-      const head = await until((said) => said.id === id && said.kind === 'response' || said.kind === 'gone');
+      const gone = host.until(({ kind }) => kind === 'gone');
+      const answered = until((said) => said.id === id && said.kind === 'response');
+      // Whichever comes first; the other one's end is no failure.
+      const head = await Promise.race([gone, answered.catch(() => gone)]);
+      gone.catch(() => undefined);
       if (head.kind === 'gone') return head;
       await until((said) => said.id === id && said.kind === 'end');
       const text = Buffer.concat(connection.heard.filter((said) => said.id === id && said.kind === 'chunk').map(({ bytes }) => bytes)).toString();
@@ -104,7 +111,7 @@ async function isolate(at, code, { memory = 64, cpu = 500, env = [], files = [],
       clearInterval(pings);
     }
   };
-  return { ...connection, has, ask };
+  return { ...connection, host, port, has, ask };
 }
 
 test('a thread is what it is told to be, with its own environment and files; the runtime is brought once', { timeout: 60_000 }, async () => {
@@ -136,26 +143,30 @@ test('threads are made in advance, and whoever makes a snapshot waits for them',
   const at = await host();
   const one = await isolate(at, `Deno.serve(() => new Response('one'))`);
   assert.equal((await one.ask()).text, 'one');
-  one.socket.destroy();
+  one.host.socket.destroy();
   const threads = () => readdirSync(`/proc/${at.child.pid}/task`);
   // Field 19 of its line is a thread's nice value; the second one, its name, may have spaces in it.
   const nice = (thread) => Number(readFileSync(`/proc/${at.child.pid}/task/${thread}/stat`, 'utf8').split(') ').at(-1).split(' ')[16]);
-  const { tell, until, socket } = await call(at);
-  tell({ kind: 'hello', protocol: 1, runtime: `runtime of ${runtime.length}`, memory: 64, cpu: 500 });
-  assert.equal((await until(({ kind }) => kind === 'hello')).has, true);
-  tell({ kind: 'prepare' });
-  await until(({ kind }) => kind === 'prepared');
-  socket.destroy();
+  const prepared = async () => {
+    const { tell, until, socket } = await call(at);
+    tell({ kind: 'hello', protocol: 2, runtime: `runtime of ${runtime.length}`, memory: 64, cpu: 500 });
+    assert.equal((await until(({ kind }) => kind === 'hello')).has, true);
+    tell({ kind: 'prepare' });
+    await until(({ kind }) => kind === 'prepared');
+    socket.destroy();
+  };
+  await prepared();
   const inAdvance = threads().filter((thread) => nice(thread) === 19);
-  assert.equal(inAdvance.length, 3);
+  assert.equal(inAdvance.length, 6);
   const two = await isolate(at, `Deno.serve(() => new Response('two'))`, { memory: 256 });
   assert.equal((await two.ask()).text, 'two');
   const taken = inAdvance.filter((thread) => nice(thread) === 0);
   assert.equal(taken.length, 1, 'it is one of those, and has the processor as others have it');
-  two.socket.destroy();
-  // Its thread ends with its connection, and another one is there in advance.
+  two.host.socket.destroy();
+  // Its thread ends with its connection, and another one can be there in advance.
   while (threads().includes(taken[0])) await new Promise((resolve) => setTimeout(resolve, 20));
-  while (threads().filter((thread) => nice(thread) === 19).length < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+  await prepared();
+  assert.equal(threads().filter((thread) => nice(thread) === 19).length, 6);
 });
 
 test('one that loops is ended for what it computes, one that leaks for its memory; others go on', { timeout: 120_000 }, async () => {
@@ -167,7 +178,7 @@ test('one that loops is ended for what it computes, one that leaks for its memor
   const looping = loops.ask('POST');
   assert.equal((await good.ask()).text, 'fine');
   assert.equal((await looping).reason, 'cpu');
-  await loops.gone();
+  await Promise.all([loops.gone(), loops.host.gone()]);
   const leaks = await isolate(at, `const kept = []; Deno.serve(() => { setInterval(() => { for (let n = 0; n < 200_000; n++) kept.push({ n, of: [n] }) }, 1); return new Promise(() => {}) })`, { cpu: 60_000 });
   const leaking = leaks.ask();
   assert.equal((await good.ask()).text, 'fine');
@@ -192,10 +203,15 @@ test('one that crashes, ends or is left ends its own connection, and the other w
   assert.match((await crashes.until(({ kind }) => kind === 'failed')).text, /at boot/);
   const exits = await isolate(at, `Deno.serve(() => Deno.exit(3))`);
   assert.match((await exits.ask()).text, /Deno\.exit\(3\)/);
-  await exits.gone();
+  await Promise.all([exits.gone(), exits.host.gone()]);
   const left = await isolate(at, `Deno.serve(() => new Response('here')); setInterval(() => console.log('alive'), 20)`);
   await left.until(({ kind, text }) => kind === 'log' && text === 'alive');
-  left.socket.destroy();
+  left.host.socket.destroy();
+  await left.gone();
+  const alone = await isolate(at, `Deno.serve(() => new Response('here'))`);
+  assert.equal((await alone.ask()).text, 'here');
+  alone.socket.destroy();
+  await alone.host.gone();
   const garbage = await call(at);
   garbage.socket.write(Buffer.alloc(64, 255));
   await garbage.gone();
@@ -207,9 +223,22 @@ test('one that crashes, ends or is left ends its own connection, and the other w
   assert.equal(at.child.exitCode, null);
 });
 
+test('a thread hears whoever calls it first, and nobody after; what is no frame ends it', { timeout: 60_000 }, async () => {
+  const at = await host();
+  const one = await isolate(at, `Deno.serve(() => new Response('one'))`);
+  assert.equal((await one.ask()).text, 'one');
+  const late = await call({ port: one.port });
+  await late.gone();
+  assert.deepEqual(late.heard, []);
+  assert.equal((await one.ask()).text, 'one');
+  one.socket.write(Buffer.alloc(64, 255));
+  await Promise.all([one.gone(), one.host.gone()]);
+  assert.equal(at.child.exitCode, null);
+});
+
 test('nobody but the gateway is heard', { timeout: 60_000 }, async () => {
   const stranger = await call(await host('10.0.2.2'));
-  stranger.tell({ kind: 'hello', protocol: 1, runtime: 'x', memory: 64, cpu: 1000 });
+  stranger.tell({ kind: 'hello', protocol: 2, runtime: 'x', memory: 64, cpu: 1000 });
   await stranger.gone();
   assert.deepEqual(stranger.heard, []);
 });

@@ -18,16 +18,17 @@ export class Together<Message extends { kind: string }> {
     const begins = this.#messages.length === 0;
     this.#messages.push(message);
     this.#transfer.push(...transfer);
-    if (!/^(request|response|chunk|credit)$/.test(message.kind)) this.#flush();
+    if (!/^(request|response|chunk|credit)$/.test(message.kind)) this.flush();
     else if (begins) void this.#soon();
   }
 
   async #soon(): Promise<void> {
     for (let turn = 0; turn < turns && this.#messages.length > 0; turn++) await undefined;
-    this.#flush();
+    this.flush();
   }
 
-  #flush(): void {
+  /** What is kept goes now. */
+  flush(): void {
     if (this.#messages.length === 0) return;
     const [messages, transfer] = [this.#messages, this.#transfer];
     [this.#messages, this.#transfer] = [[], []];

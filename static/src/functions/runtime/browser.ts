@@ -7,6 +7,7 @@ import { Together } from '../together.ts';
 import { Busy } from './busy.ts';
 import { isolate, type Platform } from './runtime.ts';
 import { subtleOf, type FromFrame, type ToFrame } from './subtle.ts';
+import { keepEveryHeader } from './whole-headers.ts';
 
 declare const self: DedicatedWorkerGlobalScope;
 
@@ -62,6 +63,7 @@ self.addEventListener('message', (event: MessageEvent<FromFrame>) => {
       });
     },
   };
+  keepEveryHeader();
   const hear = isolate(platform);
   // A worker of such an origin is not what browsers call secure, and lacks what they give only to those.
   if (!('subtle' in crypto)) Object.defineProperty(crypto, 'subtle', { value: subtle, configurable: true });

@@ -1,5 +1,7 @@
-// The isolate in Node: a thread of its own, whose globals are the web's. What is Node's is hidden before the function's module
+// An isolate in Node: a thread of its own, whose globals are the web's. What is Node's is hidden before the function's module
 // runs: there is no `process`, no `require`, and no module can be imported, be it Node's own.
+//
+// Whoever is posted to, and by whom, is its caller's: `thread.ts` under Node alone, `guest.ts` in the virtual machine.
 //
 // `Buffer` stays: Node's own Fetch API takes it from the globals.
 //
@@ -9,13 +11,12 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { performance as clock } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import vm from 'node:vm';
-import { parentPort } from 'node:worker_threads';
-import type { FromIsolate, ToIsolate } from '../messages.ts';
-import { Together } from '../together.ts';
+import type { ToIsolate } from '../messages.ts';
+import type { Post } from './bodies.ts';
 import { folder } from './files.ts';
 import { isolate, type Platform } from './runtime.ts';
+import { sendStreams } from './whole-headers.ts';
 
-const port = parentPort!;
 const { exit, on } = process;
 const end = exit.bind(process);
 const listen = on.bind(process);
@@ -31,10 +32,7 @@ const hidden = ['process', 'global', 'require', 'module', 'exports', '__filename
 
 const { SourceTextModule } = vm as unknown as { SourceTextModule: new (code: string, options: object) => { link(linker: () => never): Promise<void>; evaluate(): Promise<void>; namespace: object } };
 
-const said = new Together<FromIsolate>((messages, transfer) => port.postMessage(messages, transfer as never));
-
-const platform: Platform = {
-  post: (message, transfer) => said.say(message, transfer),
+const platform: Omit<Platform, 'post'> = {
   async load(code) {
     begun = utilization();
     const refuse = (specifier: string): never => {
@@ -68,29 +66,61 @@ const platform: Platform = {
   },
 };
 
+/** What an isolate is to do before it is anybody's. */
+const rehearsed = `Deno.serve(async (request) => {
+  console.debug(request.method, new URL(request.url).pathname);
+  const { a } = await (await fetch('http://localhost/', { method: 'POST', body: await request.text() })).json();
+  return Response.json({ a }, { headers: { a } });
+})`;
+
 /**
- * Node makes its Fetch API when it is first used, and by then it may need what is hidden. What a request goes through is compiled
- * with it, while nobody waits.
+ * Answers a request as a function would, to nobody. Node makes its Fetch API when that is first used, and by then it may need what
+ * is hidden; and whatever was done once is compiled while nobody waits.
  */
-async function familiar(): Promise<void> {
-  await new Response('').text();
-  const request = new Request('http://localhost/', { method: 'POST', body: new Blob(['{}']).stream(), headers: [['a', 'b']], duplex: 'half' } as RequestInit);
-  const response = Response.json(await request.json(), { headers: { a: 'b' } });
-  await response.body?.getReader().read();
-  const module = new SourceTextModule('export default null', { identifier: 'nothing' });
-  await module.link(() => undefined as never);
-  await module.evaluate();
+async function rehearse(): Promise<void> {
+  const before = Object.getOwnPropertyDescriptors(globalThis);
+  await new Promise<void>((resolve) => {
+    const id = 0;
+    const hear = isolate({
+      ...platform,
+      post(message) {
+        if (message.kind === 'ready') {
+          hear({ kind: 'request', id, method: 'POST', url: 'http://localhost/', headers: [['content-type', 'application/json']], hasBody: true, upgrade: false });
+          say(id, '{}');
+        } else if (message.kind === 'fetch') {
+          hear({ kind: 'response', id: message.id, status: 200, headers: [['content-type', 'application/json']], hasBody: true });
+          say(message.id, '{"a":"b"}');
+        } else if (/^(end|threw|failed)$/.test(message.kind) && !('id' in message && message.id !== id)) {
+          hear({ kind: 'ping' });
+          resolve();
+        }
+      },
+      uncaught: () => undefined,
+    });
+    const say = (id: number, text: string) => {
+      hear({ kind: 'chunk', id, bytes: Uint8Array.from(Buffer.from(text)) });
+      hear({ kind: 'end', id });
+    };
+    hear({ kind: 'boot', code: rehearsed, files: [], env: [] });
+  });
+  for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(globalThis))) {
+    const known = before[name as keyof typeof before] as PropertyDescriptor | undefined;
+    if (!known) Reflect.deleteProperty(globalThis, name);
+    else if (known.value !== descriptor.value || known.get !== descriptor.get) Object.defineProperty(globalThis, name, known);
+  }
 }
 
-// Where that fails, a function's own use of it will tell.
-familiar().catch(() => undefined);
-const hear = isolate(platform);
-port.on('message', (messages: ToIsolate[]) => {
-  for (const message of messages) hear(message);
-});
-// What stands for `node:async_hooks` in bundles (functions/packages/node/async_hooks.ts) looks here for a class that keeps
-// its store where one waits, as only the engine can.
-Object.defineProperty(globalThis, Symbol.for('edge-runtime.AsyncLocalStorage'), { value: AsyncLocalStorage });
-for (const name of hidden) {
-  if (name in globalThis) Reflect.deleteProperty(globalThis, name);
+/** Makes this thread an isolate, as soon as it is fit to be one. What it hears is handed to what comes. */
+export async function become(post: Post): Promise<(message: ToIsolate) => void> {
+  sendStreams();
+  await rehearse();
+  looks.length = 0;
+  const hear = isolate({ ...platform, post });
+  // What stands for `node:async_hooks` in bundles (functions/packages/node/async_hooks.ts) looks here for a class that keeps
+  // its store where one waits, as only the engine can.
+  Object.defineProperty(globalThis, Symbol.for('edge-runtime.AsyncLocalStorage'), { value: AsyncLocalStorage });
+  for (const name of hidden) {
+    if (name in globalThis) Reflect.deleteProperty(globalThis, name);
+  }
+  return hear;
 }

@@ -9,7 +9,6 @@ import { Fetches } from './fetch.ts';
 import { Files } from './files.ts';
 import { format, thrown } from './inspect.ts';
 import { NoSocket, ServerSocket } from './socket.ts';
-import { keepEveryHeader } from './whole-headers.ts';
 
 export interface Platform {
   post: Post;
@@ -38,7 +37,6 @@ const patience = 1_000;
 /** Makes this global scope an isolate. What it hears is handed to what is returned. */
 export function isolate(platform: Platform): (message: ToIsolate) => void {
   const { post } = platform;
-  keepEveryHeader();
   const bodies = new Bodies(post);
   const fetches = new Fetches(platform, bodies);
   /** Whoever waits for an answer can say that it does not. */

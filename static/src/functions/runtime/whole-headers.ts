@@ -37,19 +37,28 @@ function patch(prototype: Request | Response): void {
 
 const isStream = (value: unknown) => typeof ReadableStream === 'function' && value instanceof ReadableStream;
 
+/** What a `Request` is made of, with what Deno does without: it sends a stream without being told how. */
+function told(parameters: unknown[]): unknown[] {
+  const [input, init] = parameters as [unknown, (RequestInit & { duplex?: string }) | undefined];
+  return init && isStream(init.body) && init.duplex === undefined ? [input, Object.assign({}, init, { duplex: 'half' })] : parameters;
+}
+
+/** Replaces the global `Request`, where headers are kept as it is: in Node. */
+export function sendStreams(): void {
+  const native = globalThis.Request;
+  globalThis.Request = new Proxy(native, { construct: (_target, parameters, target) => Reflect.construct(native, told(parameters), target) as Request });
+  native.prototype.constructor = globalThis.Request;
+}
+
 /** Replaces both globals. */
 export function keepEveryHeader(): void {
   const natives = { Request: globalThis.Request, Response: globalThis.Response };
   patch(natives.Request.prototype);
   patch(natives.Response.prototype);
   const construct = (native: Constructor, parameters: unknown[], target: Function): Request | Response => {
-    const [input, init] = parameters as [unknown, (RequestInit & { duplex?: string }) | undefined];
+    const [input, init] = parameters as [unknown, RequestInit | undefined];
     const isRequest = native === natives.Request;
-    // Deno sends a stream without being told how.
-    const told = isRequest && init && isStream(init.body) && init.duplex === undefined
-      ? [input, Object.assign({}, init, { duplex: 'half' })]
-      : parameters;
-    const made = Reflect.construct(native, told, target) as Request | Response;
+    const made = Reflect.construct(native, isRequest ? told(parameters) : parameters, target) as Request | Response;
     remember(made, native.prototype, init?.headers ?? (isRequest && input instanceof natives.Request ? input.headers : undefined));
     return made;
   };

@@ -1,7 +1,7 @@
-// The host of edge functions: a thread for each of the worker's connections, which ends with it and which ends it. What the
-// worker says is handed to the thread, and what that says to the worker; the frames are those of
-// vm-bridge/machine/src/functions/guest/frame.rs. A thread has no environment, no socket, and what Node has of its own is hidden
-// from a function by the runtime, which the worker brings.
+// The host of edge functions: a thread for each of the worker's connections, which ends with it and which ends it. The thread
+// has a connection of its own to the worker, and what it says there passes nobody; here the worker asks for it, and hears whether it
+// lives. The frames of both are those of vm-bridge/machine/src/functions/guest/frame.rs. A thread has no environment, and
+// what Node has of its own is hidden from a function by the runtime, which the worker brings.
 //
 // The agent starts it (service/functions.rs), with the socket that it listens on as its standard input, and the one address
 // that may call it as its argument.
@@ -12,18 +12,21 @@ const net = require('node:net')
 const os = require('node:os')
 const { Worker } = require('node:worker_threads')
 
-const protocol = 1
+const protocol = 2
 const gateway = process.argv[2]
-const longest = 256 * 1024 * 1024
+const longest = 16 * 1024 * 1024
 const mebibyte = 1024 * 1024
 // Three functions that take all they may leave room for the rest of the guest.
 const mostMemory = Math.max(32, Math.floor(os.totalmem() / mebibyte / 4))
 const young = 16
 // What most functions ask for. Threads for the next of them are started in advance, for to start one takes an emulated processor
-// seconds; whoever has something to do has the processor first.
+// many seconds; whoever has something to do has the processor first, and while anybody has, none is started.
 const usual = Math.min(256, mostMemory)
-const inAdvance = 3
+const inAdvance = 6
 const nicest = 19
+// Milliseconds for which the processor is to be idle, and of how much of them.
+const calm = 3_000
+const idle = 0.6
 
 // The runtime that was brought last, by its name.
 let runtime
@@ -33,29 +36,30 @@ let spares = []
 // takes the seed when Math.random is called for the first time.
 const bootstrap = `
 const { readlinkSync } = require('node:fs')
-const { parentPort } = require('node:worker_threads')
+const { parentPort, workerData: gateway } = require('node:worker_threads')
 const { setFlagsFromString } = require('node:v8')
 const { compileFunction } = require('node:vm')
+const loaded = (port) => parentPort.postMessage([{ kind: 'loaded', port, thread: readlinkSync('/proc/thread-self').split('/').at(-1) }])
 parentPort.once('message', ({ script, seed }) => {
   setFlagsFromString('--random-seed=' + seed)
   Math.random()
-  compileFunction(script, ['require'], { filename: 'runtime' })(require)
-  parentPort.postMessage([{ kind: 'loaded', thread: readlinkSync('/proc/thread-self').split('/').at(-1) }])
+  compileFunction(script, ['require', 'gateway', 'loaded'], { filename: 'runtime' })(require, gateway, loaded)
 })
 `
 
 // Threads of this process, by their numbers.
-const threads = () => fs.readdirSync('/proc/self/task')
+const threads = () => fs.readdirSync('/proc/self/task').map(Number)
 
 function thread (memory, nice = 0) {
-  const before = new Set(threads())
   // What a thread starts is as nice as itself.
+  const before = nice ? threads() : undefined
   if (nice) renice(0, nice)
   const worker = new Worker(bootstrap, {
     eval: true,
     name: 'function',
     env: {},
     argv: [],
+    workerData: gateway,
     // Modules of source text are how a function's imports are in the runtime's hands.
     execArgv: ['--experimental-vm-modules', '--no-warnings'],
     resourceLimits: { maxOldGenerationSizeMb: memory, maxYoungGenerationSizeMb: young, stackSizeMb: 4 },
@@ -65,11 +69,11 @@ function thread (memory, nice = 0) {
     trackUnmanagedFds: true
   })
   if (nice) renice(0, 0)
+  const started = nice ? threads().filter((number) => !before.includes(number)) : []
   // It writes nothing there that anybody wants; unread, it would wait.
   worker.stdout.resume()
   worker.stderr.resume()
-  const started = threads().filter((number) => !before.has(number)).map(Number)
-  return { worker, started: nice ? started : [], runtime: undefined, number: undefined }
+  return { worker, started, runtime: undefined, loaded: undefined }
 }
 
 function renice (number, nice) {
@@ -86,28 +90,49 @@ function bring (made, { name, script }) {
   made.worker.postMessage({ script, seed: crypto.randomInt(1, 0x7fffffff) })
 }
 
-// Whoever waits until there is a spare thread that has the runtime.
+// Whoever waits until all of them are there.
 let waiting = []
 
 // One after the other: the first is of use the sooner.
 function prepare () {
-  if (spares.length >= inAdvance || spares.some((spare) => spare.number === undefined && spare.runtime)) return
+  if (spares.length >= inAdvance || spares.some((spare) => !spare.loaded && spare.runtime)) return
   const made = thread(usual, nicest)
-  const forget = () => { spares = spares.filter((spare) => spare !== made) }
+  const forget = () => {
+    spares = spares.filter((spare) => spare !== made)
+    inCalm()
+  }
   made.worker.once('error', forget).once('exit', forget)
-  made.worker.once('message', ([{ thread: number }]) => {
-    made.number = number
+  made.worker.once('message', ([message]) => {
+    made.loaded = message
     told()
-    prepare()
+    inCalm()
   })
   spares.push(made)
   if (runtime) bring(made, runtime)
 }
 
 function told () {
-  if (spares.length < inAdvance || !spares.every((spare) => spare.number !== undefined)) return
+  if (spares.length < inAdvance || !spares.every((spare) => spare.loaded)) return
   for (const tell of waiting) tell()
   waiting = []
+}
+
+// Seconds since the start, and how many of them the processors were idle.
+const uptime = () => fs.readFileSync('/proc/uptime', 'utf8').split(' ').map(Number)
+
+let watch
+
+// Starts the next one when there is nothing else to do: on one processor whoever is answered meanwhile waits for it.
+function inCalm () {
+  clearTimeout(watch)
+  if (waiting.length > 0) return prepare()
+  if (spares.length >= inAdvance) return
+  const [then, idleThen] = uptime()
+  watch = setTimeout(() => {
+    const [now, idleNow] = uptime()
+    if (idleNow - idleThen < idle * (now - then) * os.cpus().length) inCalm()
+    else prepare()
+  }, calm).unref()
 }
 
 function taken (memory) {
@@ -117,7 +142,7 @@ function taken (memory) {
   // Each by its name: what is told of new listeners is Node's own.
   for (const name of ['message', 'error', 'exit']) made.worker.removeAllListeners(name)
   if (made.runtime === undefined) bring(made, runtime)
-  setImmediate(prepare)
+  inCalm()
   return made
 }
 
@@ -129,7 +154,7 @@ function renew (next) {
     else spare.worker.terminate()
   }
   spares = spares.filter((spare) => spare.runtime === next.name)
-  prepare()
+  inCalm()
 }
 
 // Milliseconds that a thread of this process has computed, by the kernel's count: fields 14 and 15 of its line are hundredths of
@@ -154,8 +179,9 @@ class Isolate {
     this.isReady = false
     this.isOver = false
     this.isAsked = false
-    this.messages = []
-    this.transfer = []
+    // Whether a thread is wanted, and which runtime it is to have.
+    this.isWanted = false
+    this.runtime = undefined
     // Its thread; and milliseconds that this had computed when it became a function, and when it answered last.
     this.number = undefined
     this.begun = 0
@@ -164,49 +190,40 @@ class Isolate {
 
   hear (head, bytes) {
     switch (head.kind) {
-      case 'hello': {
+      case 'hello':
         this.memory = Math.min(Number(head.memory) || usual, mostMemory)
         this.mostComputed = Number(head.cpu) || Infinity
-        const has = runtime !== undefined && runtime.name === head.runtime
-        this.wanted = String(head.runtime)
-        this.tell({ kind: 'hello', protocol, has })
+        this.runtime = String(head.runtime)
+        this.tell({ kind: 'hello', protocol, has: this.has() })
         return
-      }
       case 'runtime':
-        renew({ name: this.wanted, script: bytes.toString('utf8') })
+        renew({ name: this.runtime, script: bytes.toString('utf8') })
+        if (this.isWanted) this.begin()
         return
       // Of whoever makes a snapshot: nothing else is to come.
       case 'prepare':
         waiting.push(() => this.tell({ kind: 'prepared' }))
         told()
+        inCalm()
         return
-      case 'boot': {
-        let at = head.code
-        const code = bytes.toString('utf8', 0, at)
-        this.begin()
-        const files = head.files.map(([name, length]) => [name, Uint8Array.from(bytes.subarray(at, at += length))])
-        this.post({ kind: 'boot', code, files, env: head.env })
+      case 'begin':
+        this.isWanted = true
+        if (this.has()) this.begin()
         return
-      }
-      case 'chunk':
-      case 'binary': {
-        const own = Uint8Array.from(bytes)
-        this.post({ ...head, bytes: own }, [own.buffer])
-        return
-      }
       case 'ping':
         this.ping()
-        return
-      default:
-        this.post(head)
     }
+  }
+
+  has () {
+    return runtime !== undefined && runtime.name === this.runtime
   }
 
   begin () {
     if (this.worker) return
-    const { worker, number } = taken(this.memory)
+    const { worker, loaded } = taken(this.memory)
     this.worker = worker
-    if (number !== undefined) this.is(number)
+    if (loaded) this.said(loaded)
     worker.on('message', (messages) => messages.forEach((message) => this.said(message)))
     worker.on('error', (error) => {
       this.end(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? { reason: 'memory', text: error.message } : { text: error.message })
@@ -214,32 +231,12 @@ class Isolate {
     worker.on('exit', (code) => this.end({ text: 'The isolate ended with code ' + code }))
   }
 
-  is (number) {
-    this.number = number
-    this.begun = this.answered = computed(number)
-  }
-
-  post (message, transfer) {
-    if (!this.worker || this.isOver) return
-    if (this.messages.length === 0) queueMicrotask(() => this.flush())
-    this.messages.push(message)
-    if (transfer) this.transfer.push(...transfer)
-  }
-
-  // What came together goes on together: each message that is posted wakes a thread.
-  flush () {
-    const { messages, transfer } = this
-    this.messages = []
-    this.transfer = []
-    if (!this.isOver) this.worker.postMessage(messages, transfer)
-  }
-
   // A thread that computes does not answer. As long as it may, it is answered for: the guest may be busy with something else.
   ping () {
-    if (this.isOver) return
+    if (this.isOver || !this.worker) return
     if (!this.isAsked) {
       this.isAsked = true
-      this.post({ kind: 'ping' })
+      this.worker.postMessage([{ kind: 'ping' }])
     } else if (this.isReady && computed(this.number) - this.answered > this.mostComputed) {
       this.end({ reason: 'cpu', text: '' })
     } else {
@@ -248,45 +245,35 @@ class Isolate {
   }
 
   said (message) {
-    const { kind, bytes } = message
-    if (kind === 'loaded') {
-      this.is(message.thread)
-      return
+    switch (message.kind) {
+      case 'loaded':
+        this.number = message.thread
+        this.begun = this.answered = computed(this.number)
+        this.tell({ kind: 'thread', port: message.port })
+        return
+      case 'ready':
+        this.isReady = true
+        return
+      case 'gone':
+        this.end(message)
+        return
+      case 'pong':
+        this.isAsked = false
+        this.answered = computed(this.number)
+        // The thread itself knows only for how long it was not idle.
+        message.count = this.answered - this.begun
     }
-    if (kind === 'pong') {
-      this.isAsked = false
-      this.answered = computed(this.number)
-      // The thread itself knows only for how long it was not idle.
-      message.count = this.answered - this.begun
-    } else if (kind === 'ready') {
-      this.isReady = true
-    } else if (kind === 'gone') {
-      this.end(message)
-      return
-    }
-    if (bytes) {
-      delete message.bytes
-      this.tell(message, bytes)
-    } else {
-      this.tell(message)
-    }
-    if (kind === 'memory' && message.count > this.memory * mebibyte) this.end({ reason: 'memory', text: '' })
+    this.tell(message)
+    if (message.kind === 'memory' && message.count > this.memory * mebibyte) this.end({ reason: 'memory', text: '' })
   }
 
-  tell (head, bytes) {
+  tell (head) {
     if (this.isOver || this.socket.destroyed) return
-    if (!this.socket.writableCorked) {
-      this.socket.cork()
-      // What is said at once goes at once.
-      setImmediate(() => this.socket.uncork())
-    }
     const text = Buffer.from(JSON.stringify(head))
-    const frame = Buffer.allocUnsafe(8 + text.length)
-    frame.writeUInt32LE(4 + text.length + (bytes ? bytes.length : 0), 0)
-    frame.writeUInt32LE(text.length, 4)
-    text.copy(frame, 8)
-    this.socket.write(frame)
-    if (bytes && bytes.length > 0) this.socket.write(bytes)
+    const lengths = Buffer.alloc(8)
+    lengths.writeUInt32LE(4 + text.length, 0)
+    lengths.writeUInt32LE(text.length, 4)
+    this.socket.write(Buffer.concat([lengths, text]))
   }
 
   end (why) {
@@ -309,25 +296,20 @@ function serve (socket) {
     return
   }
   const isolate = new Isolate(socket)
-  let parts = []
-  let length = 0
+  let come = Buffer.alloc(0)
   socket.on('data', (piece) => {
-    parts.push(piece)
-    length += piece.length
-    for (;;) {
-      if (length < 8) return
-      if (parts[0].length < 8) parts = [Buffer.concat(parts)]
-      const whole = 4 + parts[0].readUInt32LE(0)
-      if (whole > longest || parts[0].readUInt32LE(4) > whole - 8) {
+    // A runtime is the longest that comes.
+    come = come.length > 0 ? Buffer.concat([come, piece]) : piece
+    while (come.length >= 8) {
+      const whole = 4 + come.readUInt32LE(0)
+      const text = 8 + come.readUInt32LE(4)
+      if (whole > longest || text > whole) {
         socket.destroy()
         return
       }
-      if (length < whole) return
-      const all = parts.length === 1 ? parts[0] : Buffer.concat(parts)
-      const text = 8 + all.readUInt32LE(4)
-      const [frame, rest] = [all.subarray(0, whole), all.subarray(whole)]
-      parts = rest.length > 0 ? [rest] : []
-      length = rest.length
+      if (come.length < whole) return
+      const frame = come.subarray(0, whole)
+      come = come.subarray(whole)
       try {
         isolate.hear(JSON.parse(frame.toString('utf8', 8, text)), frame.subarray(text))
       } catch (error) {
@@ -347,5 +329,5 @@ process.on('uncaughtException', (error) => console.error(error))
 const server = net.createServer({ noDelay: true }, serve)
 server.listen({ fd: 0 }, () => {
   fs.writeSync(1, 'ready\n')
-  prepare()
+  inCalm()
 })

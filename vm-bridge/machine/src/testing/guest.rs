@@ -67,7 +67,7 @@ pub(crate) struct Guest {
 }
 
 /// Takes the calls of whoever runs functions.
-pub(crate) type Host = Rc<dyn Fn(ByteStream)>;
+pub(crate) type Host = Rc<dyn Fn(&Frames, ByteStream)>;
 
 /// The port of the functions.
 const FUNCTIONS: u16 = 2;
@@ -160,7 +160,7 @@ impl Guest {
             let mut listener = network.listen(FUNCTIONS);
             let hosted = async move {
                 while let Some(stream) = listener.accept().await {
-                    host(stream);
+                    host(&network, stream);
                 }
             };
             self.hosted.replace(Some(Task::run(&self.world(), hosted)));

@@ -1,4 +1,5 @@
-//! The messages of an isolate in the guest, as bytes of its connection.
+//! The messages of an isolate in the guest, as bytes of its connections; the thread's side of it is
+//! `static/src/functions/runtime/frames.ts`.
 //!
 //! A frame is four bytes of length (little-endian, of what follows), four of the length of its head, the
 //! head, which is JSON with the fields of `static/src/functions/messages.ts`, and bytes: those of a
@@ -32,6 +33,8 @@ pub(super) struct Welcome {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Said {
     Welcome(Welcome),
+    /// Where the isolate's thread can be called.
+    Thread(u16),
     /// Threads are there that have the runtime.
     Prepared,
     Isolate(FromIsolate),
@@ -189,6 +192,7 @@ struct Told {
     status: Option<u16>,
     protocol: Option<Value>,
     has: Option<bool>,
+    port: Option<u16>,
     count: Option<f64>,
     text: Option<String>,
     stack: Option<String>,
@@ -207,8 +211,10 @@ impl Told {
                 has: self.has?,
             }));
         }
-        if self.kind == "prepared" {
-            return Some(Said::Prepared);
+        match (self.kind.as_str(), self.port) {
+            ("prepared", _) => return Some(Said::Prepared),
+            ("thread", Some(port)) => return Some(Said::Thread(port)),
+            _ => {}
         }
         self.isolate(bytes).map(Said::Isolate)
     }
@@ -354,6 +360,7 @@ mod tests {
     #[test]
     fn what_comes_is_read_however_it_is_cut() {
         let mut all = frame(r#"{"kind":"hello","protocol":1,"has":true}"#, b"");
+        all.extend(frame(r#"{"kind":"thread","port":40000}"#, b""));
         all.extend(frame(r#"{"kind":"of a later version","id":1}"#, b"xyz"));
         all.extend(frame(r#"{"kind":"chunk","id":2}"#, b"bytes"));
         all.extend(frame(r#"{"kind":"credit"}"#, b""));
@@ -363,6 +370,7 @@ mod tests {
                 protocol: 1,
                 has: true,
             }),
+            Said::Thread(40_000),
             Said::Isolate(FromIsolate::Chunk {
                 id: 2,
                 bytes: Bytes::from("bytes"),

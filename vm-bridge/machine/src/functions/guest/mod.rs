@@ -1,10 +1,12 @@
 //! Isolates in the virtual machine: threads of one process of the guest, the host of the functions,
 //! which the agent keeps (`vm-bridge/guest/src/service/functions.rs`) and which no app has a hand in.
 //!
-//! Each isolate has a connection of its own, which it ends with and which ends it. What goes over it are
-//! the [messages](super::message), as [`frame`]s, after a greeting: the worker says which runtime the
+//! Each isolate has two connections, both of which carry [messages](super::message) as [`frame`]s. One
+//! is to the host, which the isolate ends with and which ends it: the worker says which runtime the
 //! isolate is to have and what it may take, the host whether it has that runtime, and where it has not
-//! it is sent.
+//! it is sent; then the host says where its thread is to be called, and from then on whether it lives.
+//! The other one is to the thread itself, and has everything else: each thread that a request passes
+//! costs an emulated processor milliseconds.
 
 mod frame;
 mod rehearsal;
@@ -24,7 +26,7 @@ use futures::{
     channel::mpsc::{self, UnboundedReceiver, UnboundedSender},
     future::{self, Either, LocalBoxFuture},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
 use super::{
@@ -32,8 +34,8 @@ use super::{
     message::{FromIsolate, Gone, ToIsolate},
 };
 use crate::{
-    network::ByteStream,
-    surroundings::{Milliseconds, within},
+    network::{ByteStream, Network},
+    surroundings::{Milliseconds, World, within},
     vm::{Life, Vm},
 };
 use frame::{Frames, Said, put, tell};
@@ -45,9 +47,11 @@ pub(crate) const LAYER: &str = "node";
 /// app can stand in for it.
 const PORT: u16 = 2;
 /// The version of what is said on the connection.
-const PROTOCOL: u32 = 1;
-/// For the host to greet, where Node has to be started for that.
+const PROTOCOL: u32 = 2;
+/// For the host to have a thread, where Node has to be started for that.
 const GREETING: Milliseconds = 120_000;
+/// For what a thread has said to come, when its host has said that it is no more.
+const LAST_WORDS: Milliseconds = 5_000;
 
 /// Whoever has what makes an isolate of a thread.
 pub trait Runtime {
@@ -73,27 +77,26 @@ impl Isolates for InGuest {
             let used = life.in_use();
             let attached = life.attach(LAYER).await;
             attached.map_err(|failure| failure.message())?;
-            let dialled = life.switch.network().dial(PORT).await;
-            let stream = dialled.map_err(|unreached| {
-                format!("The virtual machine's host of functions was not reached: {unreached}")
-            })?;
+            let network = life.switch.network();
             let life = Rc::downgrade(&life);
             let world = Rc::clone(&vm.parts().world);
             let script = runtime.script().await?;
-            let frames = {
-                let greeted = within(&world, GREETING, greet(&stream, &script, &limits));
+            let lines = {
+                let begun = within(&world, GREETING, Lines::begin(&*network, &script, &limits));
                 let over = over(&vm, &life);
-                match future::select(pin!(greeted), pin!(over)).await {
-                    Either::Left((greeted, _)) => greeted.map_err(|_elapsed| {
+                match future::select(pin!(begun), pin!(over)).await {
+                    Either::Left((begun, _)) => begun.map_err(|_elapsed| {
                         "The virtual machine's host of functions did not answer in time".to_owned()
                     })??,
                     Either::Right(((), _)) => return Err(GONE.to_owned()),
                 }
             };
-            let (post, to_tell) = mpsc::unbounded();
+            let (to_host, host) = mpsc::unbounded();
+            let (to_thread, thread) = mpsc::unbounded();
             let (say, heard) = mpsc::unbounded();
-            world.spawn(Box::pin(async move {
-                let carried = carry(&stream, frames, to_tell, &say);
+            let spawner = Rc::clone(&world);
+            spawner.spawn(Box::pin(async move {
+                let carried = lines.carry(&world, [host, thread], &say);
                 let reason = match future::select(pin!(carried), pin!(over(&vm, &life))).await {
                     Either::Left((reason, _)) => reason,
                     Either::Right(((), _)) => GONE.to_owned(),
@@ -104,8 +107,13 @@ impl Isolates for InGuest {
             }));
             Ok(Seat {
                 post: Box::new(move |message| {
+                    // A thread that computes answers nobody; its host does.
+                    let to = match message {
+                        ToIsolate::Ping => &to_host,
+                        _ => &to_thread,
+                    };
                     // What is told to one that is over is told to nobody.
-                    let _ = post.unbounded_send(message);
+                    let _ = to.unbounded_send(message);
                 }),
                 heard,
             })
@@ -130,9 +138,93 @@ async fn over(vm: &Vm, life: &Weak<Life>) {
     }
 }
 
-/// Comes to an understanding with the host; what has come after its greeting is kept.
-async fn greet(stream: &ByteStream, script: &str, limits: &Limits) -> Result<Frames, String> {
-    let lost = |broken| format!("The virtual machine's host of functions went away: {broken}");
+/// A connection, and what has come of it.
+struct Line {
+    stream: Rc<ByteStream>,
+    frames: Frames,
+}
+
+/// The two of an isolate.
+struct Lines {
+    host: Line,
+    thread: Line,
+}
+
+impl Line {
+    async fn dial(network: &dyn Network, port: u16) -> Result<Self, String> {
+        let dialled = network.dial(port).await;
+        let stream = dialled.map_err(|unreached| {
+            format!("The virtual machine's host of functions was not reached: {unreached}")
+        })?;
+        Ok(Self {
+            stream: Rc::new(stream),
+            frames: Frames::default(),
+        })
+    }
+
+    /// The error is for a person.
+    async fn write(&self, out: &mut BytesMut) -> Result<(), String> {
+        let written = self.stream.write(out.split().freeze()).await;
+        written.map_err(|broken| format!("The isolate's process ended: {broken}"))
+    }
+
+    /// What comes next. The error is for a person, of an end as well.
+    async fn next(&mut self) -> Result<Said, String> {
+        loop {
+            let polled = self.frames.poll();
+            if let Some(said) = polled.map_err(|malformed| malformed.to_string())? {
+                return Ok(said);
+            }
+            match self.stream.read().await {
+                Ok(Some(bytes)) => self.frames.push(&bytes),
+                Ok(None) => return Err("The isolate's process ended".to_owned()),
+                Err(broken) => return Err(format!("The isolate's process ended: {broken}")),
+            }
+        }
+    }
+
+    /// What comes next of what is waited for.
+    async fn until<Found>(
+        &mut self,
+        found: impl Fn(&Said) -> Option<Found>,
+    ) -> Result<Found, String> {
+        loop {
+            let said = self.next().await?;
+            if let Some(found) = found(&said) {
+                return Ok(found);
+            }
+            if let Said::Isolate(FromIsolate::Gone(Gone::Broke(reason))) = said {
+                return Err(reason);
+            }
+        }
+    }
+
+    /// Hands on what the isolate says until it is no more; why, for a person.
+    async fn hear(&mut self, say: &UnboundedSender<FromIsolate>) -> (String, Option<FromIsolate>) {
+        loop {
+            match self.next().await {
+                Ok(Said::Isolate(gone @ FromIsolate::Gone(_))) => {
+                    return ("The isolate's process ended".to_owned(), Some(gone));
+                }
+                Ok(Said::Isolate(message)) => {
+                    // Nobody listens where it was ended from here.
+                    let _ = say.unbounded_send(message);
+                }
+                Ok(Said::Welcome(_) | Said::Thread(_) | Said::Prepared) => {}
+                Err(reason) => return (reason, None),
+            }
+        }
+    }
+}
+
+/// Comes to an understanding with the host, which then has the runtime.
+async fn greet(
+    network: &dyn Network,
+    script: &str,
+    limits: &Limits,
+    then: &Value,
+) -> Result<Line, String> {
+    let mut host = Line::dial(network, PORT).await?;
     let name = BASE64_STANDARD.encode(Sha1::digest(script.as_bytes()));
     let mut out = BytesMut::new();
     let hello = json!({
@@ -140,18 +232,14 @@ async fn greet(stream: &ByteStream, script: &str, limits: &Limits) -> Result<Fra
         "cpu": limits.cpu_ms.saturating_mul(Side::Vm.slowness()),
     });
     put(&mut out, &hello, &[]);
-    stream.write(out.split().freeze()).await.map_err(lost)?;
-    let mut frames = Frames::default();
-    let welcome = loop {
-        match frames.poll().map_err(|malformed| malformed.to_string())? {
-            Some(Said::Welcome(welcome)) => break welcome,
-            Some(Said::Isolate(_) | Said::Prepared) => {}
-            None => match stream.read().await.map_err(lost)? {
-                Some(bytes) => frames.push(&bytes),
-                None => return Err("The virtual machine has no host of functions".to_owned()),
-            },
-        }
-    };
+    put(&mut out, then, &[]);
+    host.write(&mut out).await?;
+    let welcome = host
+        .until(|said| match said {
+            Said::Welcome(welcome) => Some(welcome.clone()),
+            _ => None,
+        })
+        .await?;
     if welcome.protocol != PROTOCOL {
         return Err(
             "The virtual machine's image is another version's: build it again, or load it again"
@@ -160,48 +248,71 @@ async fn greet(stream: &ByteStream, script: &str, limits: &Limits) -> Result<Fra
     }
     if !welcome.has {
         put(&mut out, &json!({"kind": "runtime"}), &[script.as_bytes()]);
-        stream.write(out.freeze()).await.map_err(lost)?;
+        host.write(&mut out).await?;
     }
-    Ok(frames)
+    Ok(host)
 }
 
-/// Carries messages both ways, until one end has enough; why, for a person.
-async fn carry(
-    stream: &ByteStream,
-    frames: Frames,
-    to_tell: UnboundedReceiver<ToIsolate>,
-    say: &UnboundedSender<FromIsolate>,
-) -> String {
-    let reads = pin!(hear(stream, frames, say));
-    let writes = pin!(speak(stream, to_tell));
-    match future::select(reads, writes).await {
-        Either::Left((reason, _)) | Either::Right((reason, _)) => reason,
+impl Lines {
+    /// Of a thread that has the runtime. The error is for a person.
+    async fn begin(network: &dyn Network, script: &str, limits: &Limits) -> Result<Self, String> {
+        let begin = json!({"kind": "begin"});
+        let mut host = greet(network, script, limits, &begin).await?;
+        let port = host
+            .until(|said| match said {
+                Said::Thread(port) => Some(*port),
+                _ => None,
+            })
+            .await?;
+        let thread = Line::dial(network, port).await?;
+        Ok(Self { host, thread })
     }
-}
 
-async fn hear(
-    stream: &ByteStream,
-    mut frames: Frames,
-    say: &UnboundedSender<FromIsolate>,
-) -> String {
-    loop {
-        match frames.poll() {
-            Ok(Some(Said::Isolate(message))) => {
-                // Nobody listens where it was ended from here.
-                let _ = say.unbounded_send(message);
+    /// Carries messages both ways, until one end has enough; why, for a person.
+    async fn carry(
+        self,
+        world: &World,
+        [to_host, to_thread]: [UnboundedReceiver<ToIsolate>; 2],
+        say: &UnboundedSender<FromIsolate>,
+    ) -> String {
+        let Self {
+            mut host,
+            mut thread,
+        } = self;
+        // Each at its own pace: one that computes does not read.
+        let speaks = future::select(
+            Box::pin(speak(Rc::clone(&host.stream), to_host)),
+            Box::pin(speak(Rc::clone(&thread.stream), to_thread)),
+        );
+        let hears = async {
+            let heard = thread.hear(say);
+            let ended = host.hear(say);
+            // Its host knows why it ended, and by then it has said everything.
+            match future::select(pin!(heard), pin!(ended)).await {
+                Either::Left((without, ended)) => {
+                    within(world, LAST_WORDS, ended).await.unwrap_or(without)
+                }
+                Either::Right((ended, heard)) => {
+                    // What came so late that it is not waited for is nobody's.
+                    let _ = within(world, LAST_WORDS, heard).await;
+                    ended
+                }
             }
-            Ok(Some(Said::Welcome(_) | Said::Prepared)) => {}
-            Ok(None) => match stream.read().await {
-                Ok(Some(bytes)) => frames.push(&bytes),
-                Ok(None) => return "The isolate's process ended".to_owned(),
-                Err(broken) => return format!("The isolate's process ended: {broken}"),
-            },
-            Err(malformed) => return malformed.to_string(),
+        };
+        match future::select(pin!(hears), speaks).await {
+            Either::Left(((reason, gone), _)) => {
+                if let Some(gone) = gone {
+                    // Nobody listens where it was ended from here.
+                    let _ = say.unbounded_send(gone);
+                }
+                reason
+            }
+            Either::Right((spoken, _)) => spoken.factor_first().0,
         }
     }
 }
 
-async fn speak(stream: &ByteStream, to_tell: UnboundedReceiver<ToIsolate>) -> String {
+async fn speak(stream: Rc<ByteStream>, to_tell: UnboundedReceiver<ToIsolate>) -> String {
     // What is said at once goes at once: each segment costs the guest an interrupt.
     let mut batches = to_tell.ready_chunks(32);
     let mut out = BytesMut::new();

@@ -4,11 +4,8 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::json;
 
-use super::{Frames, Limits, PORT, Said, ToIsolate, frame::put, frame::tell, greet};
-use crate::{
-    functions::message::FromIsolate,
-    network::{ByteStream, Network},
-};
+use super::{Limits, Lines, Said, ToIsolate, frame::tell, greet};
+use crate::{functions::message::FromIsolate, network::Network};
 
 const FUNCTION: &str = "Deno.serve(async (request) => {
   console.log(request.method, new URL(request.url).pathname)
@@ -17,7 +14,7 @@ const FUNCTION: &str = "Deno.serve(async (request) => {
 
 /// Has a function answer, and threads be ready for others. The error is for a person.
 pub(crate) async fn rehearse(network: &dyn Network, script: &str) -> Result<(), String> {
-    let (stream, mut frames) = begin(network, script).await?;
+    let mut lines = Lines::begin(network, script, &Limits::default()).await?;
     let id = 2;
     let mut out = BytesMut::new();
     let boot = ToIsolate::Boot {
@@ -26,11 +23,12 @@ pub(crate) async fn rehearse(network: &dyn Network, script: &str) -> Result<(), 
         env: vec![("A".to_owned(), "b".to_owned())],
     };
     tell(&mut out, &boot);
-    write(&stream, &mut out).await?;
-    hear(&stream, &mut frames, |said| {
-        matches!(said, Said::Isolate(FromIsolate::Ready))
-    })
-    .await?;
+    lines.thread.write(&mut out).await?;
+    let ready = Said::Isolate(FromIsolate::Ready);
+    lines
+        .thread
+        .until(|said| (*said == ready).then_some(()))
+        .await?;
     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
     let asked = [
         ToIsolate::Request {
@@ -46,53 +44,25 @@ pub(crate) async fn rehearse(network: &dyn Network, script: &str) -> Result<(), 
             bytes: Bytes::from("{}"),
         },
         ToIsolate::End { id },
-        ToIsolate::Ping,
     ];
     for message in &asked {
         tell(&mut out, message);
     }
-    write(&stream, &mut out).await?;
-    hear(&stream, &mut frames, |said| {
-        *said == Said::Isolate(FromIsolate::End { id })
-    })
-    .await?;
-    drop(stream);
-    let (stream, mut frames) = begin(network, script).await?;
-    put(&mut out, &json!({"kind": "prepare"}), &[]);
-    write(&stream, &mut out).await?;
-    hear(&stream, &mut frames, |said| *said == Said::Prepared).await
-}
-
-async fn begin(network: &dyn Network, script: &str) -> Result<(ByteStream, Frames), String> {
-    let stream = network.dial(PORT).await;
-    let stream = stream.map_err(|unreached| unreached.to_string())?;
-    let frames = greet(&stream, script, &Limits::default()).await?;
-    Ok((stream, frames))
-}
-
-async fn write(stream: &ByteStream, out: &mut BytesMut) -> Result<(), String> {
-    let written = stream.write(out.split().freeze()).await;
-    written.map_err(|broken| broken.to_string())
-}
-
-/// Waits for something to be said.
-async fn hear(
-    stream: &ByteStream,
-    frames: &mut Frames,
-    wanted: impl Fn(&Said) -> bool,
-) -> Result<(), String> {
-    loop {
-        match frames.poll().map_err(|malformed| malformed.to_string())? {
-            Some(said) if wanted(&said) => return Ok(()),
-            Some(Said::Isolate(
-                said @ (FromIsolate::Failed(_) | FromIsolate::Threw { .. } | FromIsolate::Gone(_)),
-            )) => return Err(format!("A function does not run: {said:?}")),
-            Some(_) => {}
-            None => match stream.read().await {
-                Ok(Some(bytes)) => frames.push(&bytes),
-                Ok(None) => return Err("The host of functions hung up".to_owned()),
-                Err(broken) => return Err(broken.to_string()),
-            },
-        }
-    }
+    lines.thread.write(&mut out).await?;
+    let end = Said::Isolate(FromIsolate::End { id });
+    lines
+        .thread
+        .until(|said| (*said == end).then_some(()))
+        .await?;
+    tell(&mut out, &ToIsolate::Ping);
+    lines.host.write(&mut out).await?;
+    lines
+        .host
+        .until(|said| matches!(said, Said::Isolate(FromIsolate::Pong { .. })).then_some(()))
+        .await?;
+    drop(lines);
+    let prepare = json!({"kind": "prepare"});
+    let mut host = greet(network, script, &Limits::default(), &prepare).await?;
+    host.until(|said| (*said == Said::Prepared).then_some(()))
+        .await
 }

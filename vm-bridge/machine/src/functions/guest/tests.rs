@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use bytes::Buf as _;
+use bytes::{Buf as _, Bytes};
 use http::{Method, Request};
 use port::peer::Body;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use crate::{
         tests::{Deployed, Gateway, Host, Scripted, Web},
     },
     machine::Machine,
+    network::Frames,
     parts::Parts,
     surroundings::Surroundings as _,
     testing::{
@@ -49,83 +50,131 @@ impl Drop for Alive {
     }
 }
 
+/// A frame that has come.
+struct Come {
+    head: Value,
+    bytes: BytesMut,
+}
+
+async fn next(stream: &ByteStream, come: &mut BytesMut) -> Option<Come> {
+    while come.len() < 4 || come.len() < 4 + come.clone().get_u32_le() as usize {
+        come.extend_from_slice(&stream.read().await.ok()??);
+    }
+    let whole = come.get_u32_le() as usize;
+    let mut bytes = come.split_to(whole);
+    let length = bytes.get_u32_le() as usize;
+    let head = serde_json::from_slice(&bytes.split_to(length)).unwrap();
+    Some(Come { head, bytes })
+}
+
+async fn say(stream: &ByteStream, said: &[(Value, &[u8])]) -> Option<()> {
+    let mut out = BytesMut::new();
+    for (head, bytes) in said {
+        put(&mut out, head, &[bytes]);
+    }
+    stream.write(out.freeze()).await.ok()
+}
+
 impl Threads {
-    fn serve(self: &Rc<Self>, clock: &Rc<Clock>, stream: ByteStream) {
-        let threads = Rc::clone(self);
+    fn serve(self: &Rc<Self>, clock: &Rc<Clock>, network: &Frames, stream: ByteStream) {
+        let (threads, network) = (Rc::clone(self), network.clone());
         threads.calls.set(threads.calls.get() + 1);
         threads.alive.set(threads.alive.get() + 1);
         clock.spawn(Box::pin(async move {
             let _alive = Alive(Rc::clone(&threads));
             // Where it breaks off, the thread ends.
-            let _ = threads.thread(&stream).await;
+            let _ = threads.host(&network, &stream).await;
         }));
     }
 
-    async fn thread(&self, stream: &ByteStream) -> Option<()> {
-        let (mut come, mut code, mut wanted) = (BytesMut::new(), String::new(), String::new());
-        let mut env = BTreeMap::<String, String>::new();
+    async fn host(&self, network: &Frames, stream: &ByteStream) -> Option<()> {
+        let (mut come, mut wanted) = (BytesMut::new(), String::new());
+        let has = |wanted: &String| self.runtime.borrow().as_ref() == Some(wanted);
         loop {
-            while come.len() < 4 || come.len() < 4 + come.clone().get_u32_le() as usize {
-                come.extend_from_slice(&stream.read().await.ok()??);
-            }
-            let whole = come.get_u32_le() as usize;
-            let mut frame = come.split_to(whole);
-            let length = frame.get_u32_le() as usize;
-            let head: Value = serde_json::from_slice(&frame.split_to(length)).unwrap();
-            let id = &head["id"];
-            let mut say = Vec::<(Value, &[u8])>::new();
-            let text;
+            let Come { head, bytes } = next(stream, &mut come).await?;
             match head["kind"].as_str().unwrap() {
                 "hello" => {
                     wanted = head["runtime"].as_str().unwrap().to_owned();
-                    let has = self.runtime.borrow().as_ref() == Some(&wanted);
                     let protocol = if self.is_old.get() { 0 } else { PROTOCOL };
-                    say.push((
-                        json!({"kind": "hello", "protocol": protocol, "has": has}),
-                        b"",
-                    ));
+                    let hello = json!({"kind": "hello", "protocol": protocol, "has": has(&wanted)});
                     self.hellos.borrow_mut().push(head);
+                    say(stream, &[(hello, b"")]).await?;
                 }
                 "runtime" => {
-                    assert_eq!(&frame[..], b"the runtime");
+                    assert_eq!(&bytes[..], b"the runtime");
                     self.brought.set(self.brought.get() + 1);
-                    self.runtime.replace(Some(wanted.clone()));
+                    self.runtime.replace(Some(wanted));
+                    break;
                 }
+                "begin" if has(&wanted) => break,
+                _ => {}
+            }
+        }
+        let port = 40_000 + u16::try_from(self.calls.get()).unwrap();
+        let mut listener = network.listen(port);
+        say(stream, &[(json!({"kind": "thread", "port": port}), b"")]).await?;
+        let alive = async {
+            while let Some(Come { head, .. }) = next(stream, &mut come).await {
+                assert_eq!(head["kind"], "ping");
+                let _ = say(stream, &[(json!({"kind": "pong"}), b"")]).await;
+            }
+        };
+        let thread = async {
+            let stream = listener.accept().await?;
+            Self::thread(&stream).await
+        };
+        let gone = match future::select(pin!(alive), pin!(thread)).await {
+            Either::Left(((), _)) => return None,
+            Either::Right((Some(gone), _)) => gone,
+            Either::Right((None, _)) => json!({"kind": "gone", "text": "its code is 1"}),
+        };
+        say(stream, &[(gone, b"")]).await
+    }
+
+    /// What its host says when it is no more.
+    async fn thread(stream: &ByteStream) -> Option<Value> {
+        let (mut come, mut code) = (BytesMut::new(), String::new());
+        let mut env = BTreeMap::<String, String>::new();
+        loop {
+            let Come { head, bytes } = next(stream, &mut come).await?;
+            let id = &head["id"];
+            match head["kind"].as_str().unwrap() {
                 "boot" => {
                     let length = usize::try_from(head["code"].as_u64().unwrap()).unwrap();
-                    code = String::from_utf8(frame[..length].to_vec()).unwrap();
+                    code = String::from_utf8(bytes[..length].to_vec()).unwrap();
                     env = serde_json::from_value::<Vec<(String, String)>>(head["env"].clone())
                         .unwrap()
                         .into_iter()
                         .collect();
-                    say.push((json!({"kind": "ready"}), b""));
+                    say(stream, &[(json!({"kind": "ready"}), b"")]).await?;
                 }
                 "request" => match code.as_str() {
                     "dies" => return None,
                     "never" => {}
-                    "loops" => {
-                        say.push((json!({"kind": "gone", "reason": "cpu", "text": ""}), b""));
+                    "mad" => {
+                        stream.write(Bytes::from_static(&[255; 8])).await.ok()?;
+                        future::pending::<()>().await;
                     }
+                    "loops" => return Some(json!({"kind": "gone", "reason": "cpu", "text": ""})),
                     _ => {
-                        text = format!("{} {}", env["SUPABASE_URL"], head["url"]);
+                        let text = format!("{} {}", env["SUPABASE_URL"], head["url"]);
                         let headers = json!([["x-gateway-host", "forged"]]);
-                        say.push((
-                            json!({"kind": "response", "id": id, "status": 200, "headers": headers, "hasBody": true}),
-                            b"",
-                        ));
-                        say.push((json!({"kind": "chunk", "id": id}), text.as_bytes()));
-                        say.push((json!({"kind": "end", "id": id}), b""));
+                        let response = json!({"kind": "response", "id": id, "status": 200, "headers": headers, "hasBody": true});
+                        let chunk = json!({"kind": "chunk", "id": id});
+                        let end = json!({"kind": "end", "id": id});
+                        say(
+                            stream,
+                            &[(response, b""), (chunk, text.as_bytes()), (end, b"")],
+                        )
+                        .await?;
+                        if code == "parts" {
+                            return Some(json!({"kind": "gone", "text": "It called Deno.exit(0)"}));
+                        }
                     }
                 },
-                "ping" => say.push((json!({"kind": "pong"}), b"")),
-                "unload" => say.push((json!({"kind": "unloaded"}), b"")),
+                "unload" => say(stream, &[(json!({"kind": "unloaded"}), b"")]).await?,
                 _ => {}
             }
-            let mut out = BytesMut::new();
-            for (head, bytes) in &say {
-                put(&mut out, head, &[bytes]);
-            }
-            stream.write(out.freeze()).await.ok()?;
         }
     }
 }
@@ -152,7 +201,7 @@ impl Scene {
         );
         guest.functions.replace(Some({
             let (threads, clock) = (Rc::clone(&threads), Rc::clone(&stage.clock));
-            Rc::new(move |stream| threads.serve(&clock, stream))
+            Rc::new(move |network, stream| threads.serve(&clock, network, stream))
         }));
         let machine = Machine::new(Parts {
             world: stage.world(),
@@ -318,15 +367,17 @@ fn what_ends_in_the_guest_fails_its_own_requests_only() {
         (host.as_str(), status, failure.as_str()),
         ("vm", 500, "worker-error")
     );
-    assert!(
-        message.starts_with("The isolate's process ended"),
-        "{message}"
-    );
+    assert!(message.contains("its code is 1"), "{message}");
     assert_eq!(scene.told("loops", "vm").1, 546);
+    // What it had said is heard, though its host says at the same time that it is no more.
+    assert_eq!(scene.told("parts", "vm").1, 200);
+    let (_, status, failure, message) = scene.told("mad", "vm");
+    assert_eq!((status, failure.as_str()), (500, "worker-error"));
+    assert!(message.contains("a frame of"), "{message}");
     assert_eq!(scene.told("one", "vm").1, 200);
     // Each is begun anew.
     assert_eq!(scene.told("dies", "vm").2, "worker-error");
-    assert_eq!(scene.threads.calls.get(), 4);
+    assert_eq!(scene.threads.calls.get(), 6);
 }
 
 #[test]
