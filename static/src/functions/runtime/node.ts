@@ -66,6 +66,8 @@ const platform: Omit<Platform, 'post'> = {
   },
 };
 
+/** How often. */
+const rehearsals = 3;
 /** What an isolate is to do before it is anybody's. */
 const rehearsed = `Deno.serve(async (request) => {
   console.debug(request.method, new URL(request.url).pathname);
@@ -73,36 +75,56 @@ const rehearsed = `Deno.serve(async (request) => {
   return Response.json({ a }, { headers: { a } });
 })`;
 
+/** How what is posted comes to an isolate, and goes from it. */
+export interface Line {
+  /** To the isolate. */
+  tell(message: ToIsolate): void;
+  post: Post;
+  close(): void;
+}
+type Hear = (message: ToIsolate) => void;
+
 /**
- * Answers a request as a function would, to nobody. Node makes its Fetch API when that is first used, and by then it may need what
- * is hidden; and whatever was done once is compiled while nobody waits.
+ * Answers requests as a function would, to nobody. Node makes its Fetch API when that is first used, and by then it may need what
+ * is hidden; and whatever was done before is compiled, and known to the engine's caches, while nobody waits.
  */
-async function rehearse(): Promise<void> {
+async function rehearse(open: (hear: Hear) => Promise<Line>): Promise<void> {
   const before = Object.getOwnPropertyDescriptors(globalThis);
+  const heard: Hear[] = [];
+  const line = await open((message) => heard.forEach((hear) => hear(message)));
+  const say = (id: number, text: string) => {
+    line.tell({ kind: 'chunk', id, bytes: Uint8Array.from(Buffer.from(text)) });
+    line.tell({ kind: 'end', id });
+  };
+  let asked = 0;
+  const ask = () => {
+    const id = 2 * ++asked;
+    line.tell({ kind: 'request', id, method: 'POST', url: 'http://localhost/', headers: [['content-type', 'application/json']], hasBody: true, upgrade: false });
+    say(id, '{}');
+  };
   await new Promise<void>((resolve) => {
-    const id = 0;
-    const hear = isolate({
+    heard.push(isolate({
       ...platform,
-      post(message) {
+      post(message, transfer) {
+        line.post(message, transfer);
         if (message.kind === 'ready') {
-          hear({ kind: 'request', id, method: 'POST', url: 'http://localhost/', headers: [['content-type', 'application/json']], hasBody: true, upgrade: false });
-          say(id, '{}');
+          ask();
         } else if (message.kind === 'fetch') {
-          hear({ kind: 'response', id: message.id, status: 200, headers: [['content-type', 'application/json']], hasBody: true });
+          line.tell({ kind: 'response', id: message.id, status: 200, headers: [['content-type', 'application/json']], hasBody: true });
           say(message.id, '{"a":"b"}');
-        } else if (/^(end|threw|failed)$/.test(message.kind) && !('id' in message && message.id !== id)) {
-          hear({ kind: 'ping' });
+        } else if (message.kind === 'end' && message.id === 2 * asked) {
+          line.tell({ kind: 'ping' });
+          if (asked < rehearsals) ask();
+          else resolve();
+        } else if (message.kind === 'threw' || message.kind === 'failed') {
           resolve();
         }
       },
       uncaught: () => undefined,
-    });
-    const say = (id: number, text: string) => {
-      hear({ kind: 'chunk', id, bytes: Uint8Array.from(Buffer.from(text)) });
-      hear({ kind: 'end', id });
-    };
-    hear({ kind: 'boot', code: rehearsed, files: [], env: [] });
+    }));
+    line.tell({ kind: 'boot', code: rehearsed, files: [], env: [['A', 'b']] });
   });
+  line.close();
   for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(globalThis))) {
     const known = before[name as keyof typeof before] as PropertyDescriptor | undefined;
     if (!known) Reflect.deleteProperty(globalThis, name);
@@ -111,9 +133,9 @@ async function rehearse(): Promise<void> {
 }
 
 /** Makes this thread an isolate, as soon as it is fit to be one. What it hears is handed to what comes. */
-export async function become(post: Post): Promise<(message: ToIsolate) => void> {
+export async function become(post: Post, rehearsal: (hear: Hear) => Promise<Line>): Promise<Hear> {
   sendStreams();
-  await rehearse();
+  await rehearse(rehearsal);
   looks.length = 0;
   const hear = isolate({ ...platform, post });
   // What stands for `node:async_hooks` in bundles (functions/packages/node/async_hooks.ts) looks here for a class that keeps
