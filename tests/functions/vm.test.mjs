@@ -2,7 +2,7 @@
 //   node --test tests/functions/vm.test.mjs
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { absent, openMachine } from '../vm/harness.mjs';
+import { absent, inAdvance, openMachine } from '../vm/harness.mjs';
 import { cases, deployed } from './cases.mjs';
 import { conversation, hostOf } from './page.mjs';
 
@@ -17,7 +17,7 @@ describe('edge functions in the virtual machine', { skip: absent, timeout: 3_000
     machine = await openMachine();
     host = await hostOf(machine.gateway, 'vm');
     host.rested = async () => {
-      while (await inAdvance() < 4) await machine.gateway.page.waitForTimeout(1_000);
+      while (await inAdvance(machine) < 4) await machine.gateway.page.waitForTimeout(1_000);
     };
     beside = async (name, where, source) => {
       await machine.gateway.page.evaluate(async ([name, where, source]) => window.running.functions.deploy(name, { 'index.ts': source }, { verify_jwt: false, host: where }), [name, where, source]);
@@ -27,12 +27,6 @@ describe('edge functions in the virtual machine', { skip: absent, timeout: 3_000
     host?.completions.close();
     await machine?.close();
   });
-
-  /** Threads of the host of functions that wait for a function: what is done in advance is as nice as can be. */
-  async function inAdvance() {
-    const listed = await machine.shell('ps -eLo ni,uid | grep -c "^ *19 *9000"');
-    return Number(listed.stdout);
-  }
 
   /** Where a function was answered, how, and in how many milliseconds. */
   async function ask(name, init) {

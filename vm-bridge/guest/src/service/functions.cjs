@@ -282,8 +282,9 @@ class Isolate {
     this.isOver = true
     if (this.worker) {
       this.worker.removeAllListeners()
-      // Whatever it still comes to is nobody's.
+      // Whatever it still comes to is nobody's, and to end takes longer than to begin: often another one takes its place.
       this.worker.on('error', () => {})
+      if (this.number !== undefined) renice(this.number, nicest)
       this.worker.terminate()
     }
     this.socket.end()
