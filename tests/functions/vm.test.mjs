@@ -16,8 +16,8 @@ describe('edge functions in the virtual machine', { skip: absent, timeout: 3_000
   before(async () => {
     machine = await openMachine();
     host = await hostOf(machine.gateway, 'vm');
-    host.rested = async () => {
-      while (await inAdvance(machine) < 4) await machine.gateway.page.waitForTimeout(1_000);
+    host.rested = async (threads = 4) => {
+      while (await inAdvance(machine) < threads) await machine.gateway.page.waitForTimeout(1_000);
     };
     beside = async (name, where, source) => {
       await machine.gateway.page.evaluate(async ([name, where, source]) => window.running.functions.deploy(name, { 'index.ts': source }, { verify_jwt: false, host: where }), [name, where, source]);
@@ -100,6 +100,10 @@ describe('edge functions in the virtual machine', { skip: absent, timeout: 3_000
   test('no program of the guest can call the host of functions, or take its place', patient, async () => {
     const called = await machine.exec(['/bin/bash', '-c', 'exec 3<>/dev/tcp/10.0.2.15/2 && printf "\\031\\0\\0\\0\\025\\0\\0\\0{\\"kind\\":\\"hello\\",\\"x\\":1}" >&3 && cat <&3 | wc -c']);
     assert.equal(called.stdout.trim(), '0', JSON.stringify(called));
+    await host.rested(1);
+    const thread = await machine.exec(['/bin/bash', '-c', 'port=$(awk \'$2 ~ /^00000000:/ && $4 == "0A" && $8 == 9000 { print substr($2, 10); exit }\' /proc/net/tcp) && exec 3<>/dev/tcp/10.0.2.15/$((16#$port)) && printf "\\017\\0\\0\\0\\013\\0\\0\\0{\\"kind\\":\\"boot\\"}" >&3; cat <&3 | wc -c']);
+    assert.equal(thread.stdout.trim(), '0', JSON.stringify(thread));
+    assert.ok(await inAdvance(machine) > 0, 'it waits for its gateway');
     const processes = await machine.shell('ps -eo user,args | grep "[f]unctions.cjs"');
     assert.match(processes.stdout, /^9000 +node (--\S+ )*\/run\/functions\.cjs/m);
     // Its environment is in no other process's sight, and has nothing of a function's.
