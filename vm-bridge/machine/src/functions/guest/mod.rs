@@ -307,24 +307,23 @@ impl Lines {
                 }
                 reason
             }
-            Either::Right((spoken, _)) => spoken.factor_first().0,
+            Either::Right(_) => "Nobody needs it any more".to_owned(),
         }
     }
 }
 
-async fn speak(stream: Rc<ByteStream>, to_tell: UnboundedReceiver<ToIsolate>) -> String {
+/// Sends what is told, until nobody tells anything. That the other end is gone, and why, is heard.
+async fn speak(stream: Rc<ByteStream>, to_tell: UnboundedReceiver<ToIsolate>) {
     // What is said at once goes at once: each segment costs the guest an interrupt.
     let mut batches = to_tell.ready_chunks(32);
     let mut out = BytesMut::new();
+    let mut is_open = true;
     while let Some(batch) = batches.next().await {
-        for message in &batch {
+        for message in batch.iter().filter(|_| is_open) {
             tell(&mut out, message);
         }
-        if let Err(broken) = stream.write(out.split().freeze()).await {
-            return format!("The isolate's process ended: {broken}");
-        }
+        is_open = is_open && stream.write(out.split().freeze()).await.is_ok();
     }
-    "Nobody needs it any more".to_owned()
 }
 
 impl fmt::Debug for InGuest {

@@ -78,16 +78,17 @@ async fn say(stream: &ByteStream, said: &[(Value, &[u8])]) -> Option<()> {
 impl Threads {
     fn serve(self: &Rc<Self>, clock: &Rc<Clock>, network: &Frames, stream: ByteStream) {
         let (threads, network) = (Rc::clone(self), network.clone());
+        let world = Rc::clone(clock);
         threads.calls.set(threads.calls.get() + 1);
         threads.alive.set(threads.alive.get() + 1);
         clock.spawn(Box::pin(async move {
             let _alive = Alive(Rc::clone(&threads));
             // Where it breaks off, the thread ends.
-            let _ = threads.host(&network, &stream).await;
+            let _ = threads.host(&world, &network, &stream).await;
         }));
     }
 
-    async fn host(&self, network: &Frames, stream: &ByteStream) -> Option<()> {
+    async fn host(&self, clock: &Rc<Clock>, network: &Frames, stream: &ByteStream) -> Option<()> {
         let (mut come, mut wanted) = (BytesMut::new(), String::new());
         let has = |wanted: &String| self.runtime.borrow().as_ref() == Some(wanted);
         loop {
@@ -128,6 +129,9 @@ impl Threads {
             Either::Right((Some(gone), _)) => gone,
             Either::Right((None, _)) => json!({"kind": "gone", "text": "its code is 1"}),
         };
+        clock
+            .sleep(gone["after"].as_u64().unwrap_or_default())
+            .await;
         say(stream, &[(gone, b"")]).await
     }
 
@@ -154,6 +158,10 @@ impl Threads {
                     "mad" => {
                         stream.write(Bytes::from_static(&[255; 8])).await.ok()?;
                         future::pending::<()>().await;
+                    }
+                    "full" => {
+                        let reason = "memory";
+                        return Some(json!({"kind": "gone", "reason": reason, "after": 1_000}));
                     }
                     "loops" => return Some(json!({"kind": "gone", "reason": "cpu", "text": ""})),
                     _ => {
@@ -378,6 +386,22 @@ fn what_ends_in_the_guest_fails_its_own_requests_only() {
     // Each is begun anew.
     assert_eq!(scene.told("dies", "vm").2, "worker-error");
     assert_eq!(scene.threads.calls.get(), 6);
+}
+
+#[test]
+fn why_an_isolate_ended_is_known_though_it_is_told_more_meanwhile() {
+    let mut scene = Scene::new();
+    let world = scene.stage.world();
+    // Its thread is gone when the others ask, and its host has not said so yet.
+    let asked = [0, 200, 400, 600, 800].map(|after| {
+        let (pause, answer) = (world.sleep(after), scene.begin("full", "vm"));
+        async move {
+            pause.await;
+            answer.await.1.status
+        }
+    });
+    let told = scene.stage.run(future::join_all(asked));
+    assert_eq!(told, [546; 5]);
 }
 
 #[test]
