@@ -115,6 +115,9 @@ const settings = {
   outfile: 'index.js',
   sourcemap: 'external',
   charset: 'utf8',
+  // An emulated machine takes a second to parse what it does without. Names stay: stacks have them.
+  minifySyntax: true,
+  minifyWhitespace: true,
   legalComments: 'inline',
   logLevel: 'silent',
   // What Deno has of Node without an import.
