@@ -12,6 +12,7 @@ import { build } from 'esbuild';
 const root = path.join(import.meta.dirname, '../..');
 const script = path.join(root, 'vm-bridge/guest/src/service/functions.cjs');
 const hosts = [];
+const complaints = [];
 let runtime;
 
 before(async () => {
@@ -20,6 +21,8 @@ before(async () => {
 });
 after(() => {
   for (const child of hosts) child.kill('SIGKILL');
+  // What it said of the head that is no JSON, and of nothing else.
+  assert.deepEqual(complaints.join('').match(/^\w*Error.*$/gm), [`SyntaxError: Unexpected token 'o', "nope" is not valid JSON`]);
 });
 
 /** A host that takes calls from this address; where it listens. */
@@ -27,8 +30,9 @@ async function host(gateway = '127.0.0.1') {
   const listening = createServer();
   await new Promise((resolve) => listening.listen(0, '127.0.0.1', resolve));
   const { port } = listening.address();
-  const child = spawn(process.execPath, [script, gateway], { stdio: [listening._handle, 'pipe', 'inherit'], env: { PATH: process.env.PATH, OF_THE_PROCESS: 'secret' } });
+  const child = spawn(process.execPath, [script, gateway], { stdio: [listening._handle, 'pipe', 'pipe'], env: { PATH: process.env.PATH, OF_THE_PROCESS: 'secret' } });
   hosts.push(child);
+  child.stderr.setEncoding('utf8').on('data', (text) => complaints.push(text));
   const [ready] = await once(child.stdout, 'data');
   assert.equal(String(ready), 'ready\n');
   // From here on only the child hears calls.

@@ -39,7 +39,7 @@ const { readlinkSync } = require('node:fs')
 const { parentPort, workerData: gateway } = require('node:worker_threads')
 const { setFlagsFromString } = require('node:v8')
 const { compileFunction } = require('node:vm')
-const loaded = (port) => parentPort.postMessage([{ kind: 'loaded', port, thread: readlinkSync('/proc/thread-self').split('/').at(-1) }])
+const loaded = (port) => parentPort.postMessage([{ kind: 'loaded', port, thread: Number(readlinkSync('/proc/thread-self').split('/').at(-1)) }])
 parentPort.once('message', ({ script, seed }) => {
   setFlagsFromString('--random-seed=' + seed)
   Math.random()
@@ -80,8 +80,8 @@ function renice (number, nice) {
   try {
     os.setPriority(number, nice)
   } catch (error) {
-    // It is gone, or there is none to be had: then it is as nice as before.
-    console.error(error)
+    // It may have ended; else there is none to be had, and it is as nice as before.
+    if (error.info?.code !== 'ESRCH') console.error(error)
   }
 }
 
