@@ -282,9 +282,8 @@ class Isolate {
     this.isOver = true
     if (this.worker) {
       this.worker.removeAllListeners()
-      // Whatever it still comes to is nobody's, and to end takes longer than to begin: often another one takes its place.
+      // Whatever it still comes to is nobody's. It is not made nice for that: Node's main thread waits for its end.
       this.worker.on('error', () => {})
-      if (this.number !== undefined) renice(this.number, nicest)
       this.worker.terminate()
     }
     this.socket.end()
