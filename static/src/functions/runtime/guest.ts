@@ -15,6 +15,8 @@ import { become, type Line } from './node.ts';
 declare const gateway: string;
 /** To be told where it is called. */
 declare const loaded: (port: number) => void;
+/** Whether somebody waits for it. */
+declare const hurried: boolean;
 
 const host = parentPort!;
 const { exit } = process;
@@ -85,9 +87,9 @@ async function open(): Promise<void> {
     }
     if (message.kind === 'ready') host.postMessage([message]);
     said?.say(message, transfer);
-  }, rehearsal);
+  }, hurried ? undefined : rehearsal);
   host.on('message', (messages: ToIsolate[]) => messages.forEach(hear));
-  collect();
+  if (!hurried) collect();
   const server = createServer({ noDelay: true }, (socket) => {
     if (said || socket.remoteAddress !== gateway) {
       socket.destroy();

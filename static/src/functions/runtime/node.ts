@@ -66,7 +66,7 @@ const platform: Omit<Platform, 'post'> = {
   },
 };
 
-/** How often. */
+/** How often it does so where nobody waits. */
 const rehearsals = 3;
 /** What an isolate is to do before it is anybody's. */
 const rehearsed = `Deno.serve(async (request) => {
@@ -88,7 +88,7 @@ type Hear = (message: ToIsolate) => void;
  * Answers requests as a function would, to nobody. Node makes its Fetch API when that is first used, and by then it may need what
  * is hidden; and whatever was done before is compiled, and known to the engine's caches, while nobody waits.
  */
-async function rehearse(open: (hear: Hear) => Promise<Line>): Promise<void> {
+async function rehearse(times: number, open: (hear: Hear) => Promise<Line>): Promise<void> {
   const before = Object.getOwnPropertyDescriptors(globalThis);
   const heard: Hear[] = [];
   const line = await open((message) => heard.forEach((hear) => hear(message)));
@@ -114,7 +114,7 @@ async function rehearse(open: (hear: Hear) => Promise<Line>): Promise<void> {
           say(message.id, '{"a":"b"}');
         } else if (message.kind === 'end' && message.id === 2 * asked) {
           line.tell({ kind: 'ping' });
-          if (asked < rehearsals) ask();
+          if (asked < times) ask();
           else resolve();
         } else if (message.kind === 'threw' || message.kind === 'failed') {
           resolve();
@@ -132,10 +132,16 @@ async function rehearse(open: (hear: Hear) => Promise<Line>): Promise<void> {
   }
 }
 
-/** Makes this thread an isolate, as soon as it is fit to be one. What it hears is handed to what comes. */
-export async function become(post: Post, rehearsal: (hear: Hear) => Promise<Line>): Promise<Hear> {
+/** Nobody's. */
+const direct = async (hear: Hear): Promise<Line> => ({ tell: hear, post: () => undefined, close: () => undefined });
+
+/**
+ * Makes this thread an isolate, as soon as it is fit to be one. What it hears is handed to what comes. With a `rehearsal` of its
+ * own it rehearses for longer.
+ */
+export async function become(post: Post, rehearsal?: (hear: Hear) => Promise<Line>): Promise<Hear> {
   sendStreams();
-  await rehearse(rehearsal);
+  await rehearse(rehearsal ? rehearsals : 1, rehearsal ?? direct);
   looks.length = 0;
   const hear = isolate({ ...platform, post });
   // What stands for `node:async_hooks` in bundles (functions/packages/node/async_hooks.ts) looks here for a class that keeps

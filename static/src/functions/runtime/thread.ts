@@ -6,7 +6,7 @@ import { become } from './node.ts';
 
 const port = parentPort!;
 const said = new Together<FromIsolate>((messages, transfer) => port.postMessage(messages, transfer as never));
-const hear = await become((message, transfer) => said.say(message, transfer), async (hear) => ({ tell: hear, post: () => undefined, close: () => undefined }));
+const hear = await become((message, transfer) => said.say(message, transfer));
 port.on('message', (messages: ToIsolate[]) => {
   for (const message of messages) hear(message);
 });

@@ -40,10 +40,10 @@ const { parentPort, workerData: gateway } = require('node:worker_threads')
 const { setFlagsFromString } = require('node:v8')
 const { compileFunction } = require('node:vm')
 const loaded = (port) => parentPort.postMessage([{ kind: 'loaded', port, thread: Number(readlinkSync('/proc/thread-self').split('/').at(-1)) }])
-parentPort.once('message', ({ script, seed }) => {
+parentPort.once('message', ({ script, seed, hurried }) => {
   setFlagsFromString('--random-seed=' + seed)
   Math.random()
-  compileFunction(script, ['require', 'gateway', 'loaded'], { filename: 'runtime' })(require, gateway, loaded)
+  compileFunction(script, ['require', 'gateway', 'loaded', 'hurried'], { filename: 'runtime' })(require, gateway, loaded, hurried)
 })
 `
 
@@ -85,9 +85,10 @@ function renice (number, nice) {
   }
 }
 
-function bring (made, { name, script }) {
+// Whoever is waited for does not rehearse for long.
+function bring (made, { name, script }, hurried) {
   made.runtime = name
-  made.worker.postMessage({ script, seed: crypto.randomInt(1, 0x7fffffff) })
+  made.worker.postMessage({ script, seed: crypto.randomInt(1, 0x7fffffff), hurried })
 }
 
 // Whoever waits until all of them are there.
@@ -108,7 +109,7 @@ function prepare () {
     inCalm()
   })
   spares.push(made)
-  if (runtime) bring(made, runtime)
+  if (runtime) bring(made, runtime, false)
 }
 
 function told () {
@@ -141,7 +142,7 @@ function taken (memory) {
   for (const number of made.started) renice(number, 0)
   // Each by its name: what is told of new listeners is Node's own.
   for (const name of ['message', 'error', 'exit']) made.worker.removeAllListeners(name)
-  if (made.runtime === undefined) bring(made, runtime)
+  if (made.runtime === undefined) bring(made, runtime, true)
   inCalm()
   return made
 }
@@ -150,7 +151,7 @@ function taken (memory) {
 function renew (next) {
   runtime = next
   for (const spare of spares) {
-    if (spare.runtime === undefined) bring(spare, next)
+    if (spare.runtime === undefined) bring(spare, next, false)
     else spare.worker.terminate()
   }
   spares = spares.filter((spare) => spare.runtime === next.name)
