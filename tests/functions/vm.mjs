@@ -1,5 +1,7 @@
 // Edge functions in the virtual machine: the cases of every host, and what only a function there could do wrong.
-//   node --test tests/functions/vm.test.mjs
+//   node --test tests/functions/vm.mjs
+//
+// Seven minutes on a machine alone, so `cargo xtask test` does not run it.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { absent, inAdvance, openMachine } from '../vm/harness.mjs';
