@@ -193,8 +193,14 @@ impl Line {
             if let Some(found) = found(&said) {
                 return Ok(found);
             }
-            if let Said::Isolate(FromIsolate::Gone(Gone::Broke(reason))) = said {
-                return Err(reason);
+            match said {
+                Said::Isolate(FromIsolate::Gone(Gone::Broke(reason))) => return Err(reason),
+                Said::Isolate(
+                    said @ (FromIsolate::Failed(_)
+                    | FromIsolate::Threw { .. }
+                    | FromIsolate::Gone(_)),
+                ) => return Err(format!("A function does not run: {said:?}")),
+                _ => {}
             }
         }
     }
