@@ -280,7 +280,7 @@ fn node_test(workspace: &Workspace, files: &[PathBuf]) -> Command {
             "--test",
             "--test-reporter=spec",
             "--test-concurrency=1",
-            "--test-timeout=1800000",
+            "--test-timeout=900000",
         ])
         .args(
             files
