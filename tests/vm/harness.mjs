@@ -76,7 +76,7 @@ export function over(gateway) {
   return { call, api, deploy, until, start, install, exec, shell };
 }
 
-/** How many threads of the guest wait for a function to run: each listens, as the user of the host of functions. */
+/** How many threads of the guest wait for a function to run: as the user of their host, it listens on every address. */
 export async function inAdvance({ shell }) {
   const listed = await shell(`awk '$2 ~ /^00000000:/ && $4 == "0A" && $8 == 9000' /proc/net/tcp | wc -l`);
   return Number(listed.stdout);

@@ -115,7 +115,7 @@ const settings = {
   outfile: 'index.js',
   sourcemap: 'external',
   charset: 'utf8',
-  // An emulated machine takes a second to parse what it does without. Names stay: stacks have them.
+  // Less than half is left for an emulated machine to take and parse. Names stay: stacks have them.
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'inline',
