@@ -7,6 +7,7 @@
 
 pub mod apps;
 pub mod auth;
+pub mod backup;
 pub mod blobs;
 pub mod body;
 pub mod bundle;
@@ -25,6 +26,7 @@ pub mod schema;
 pub mod status;
 pub mod storage;
 pub mod table;
+pub mod tar;
 pub mod vm;
 pub mod wire;
 pub mod world;

@@ -44,6 +44,8 @@ pub enum Endpoint {
     DeployedFunctions,
     /// What functions find in their environment.
     Secrets,
+    /// All of a project in one file.
+    Backup,
     /// Wakes the gateway, and does nothing else.
     Wake,
     /// The script that pages of guest applications begin with.
@@ -106,6 +108,7 @@ const TABLE: &[Entry] = &[
     tree("/gateway/apps", Endpoint::Apps),
     tree("/gateway/functions", Endpoint::DeployedFunctions),
     tree("/gateway/secrets", Endpoint::Secrets),
+    leaf("/gateway/backup", Endpoint::Backup),
     leaf("/gateway/wake", Endpoint::Wake),
     leaf(SHIM, Endpoint::Shim),
     leaf("/pg/query", Endpoint::Query),

@@ -2,13 +2,12 @@
 //! function the ZIP itself.
 //!
 //! [`form`] takes the ZIP and the settings beside it out of a request, [`mod@zip`] reads the archive and
-//! refuses what must not be unpacked, [`mod@tar`] writes what is left, `store` puts a file beside the
-//! database, under a name that no stored object has.
+//! refuses what must not be unpacked, [`crate::tar`] writes what is left, `store` puts a file beside
+//! the database, under a name that no stored object has.
 
 mod error;
 pub mod form;
 mod store;
-pub mod tar;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod zip;

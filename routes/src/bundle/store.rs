@@ -8,11 +8,12 @@ use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Archive, BundleError, tar};
+use super::{Archive, BundleError};
 use crate::{
     World,
     blobs::{FileError, Files, Sink},
     body::Chunks,
+    tar,
 };
 
 /// Bytes that are handed to the world at a time.
@@ -155,7 +156,13 @@ pub async fn store(
     let mut writer = Writer::begin(world, files, Kind::App).await?;
     let (mut count, mut breath) = (0, Breath::new(world));
     for entry in &archive.entries {
-        writer.write(&tar::header(entry)).await?;
+        let kind = match (entry.is_directory, entry.executable) {
+            (true, _) => tar::Kind::Directory,
+            (false, true) => tar::Kind::Program,
+            (false, false) => tar::Kind::File,
+        };
+        let header = tar::header(&entry.path, entry.size, kind);
+        writer.write(&header).await?;
         if entry.is_directory {
             continue;
         }

@@ -238,7 +238,7 @@ fn long_names_stay_whole() {
     assert!(listed(&tar).contains(&name));
     assert_eq!(bundle.files, 2);
     assert_eq!(bundle.bytes, tar.len() as u64);
-    let mut paths = tar::Paths::default();
+    let mut paths = crate::tar::Paths::default();
     for chunk in tar.chunks(7) {
         paths.feed(chunk);
     }

@@ -57,6 +57,7 @@ impl Asker {
             | Endpoint::Apps
             | Endpoint::DeployedFunctions
             | Endpoint::Secrets
+            | Endpoint::Backup
             | Endpoint::Shim
             | Endpoint::Wake
             | Endpoint::Functions

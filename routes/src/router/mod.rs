@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, h
 use serde_json::json;
 
 use crate::{
-    ApiError, Body, World, apps, auth,
+    ApiError, Body, World, apps, auth, backup,
     config::Config,
     console, cors, functions, identity, outbox,
     project::{LoadError, Project, Registry},
@@ -286,6 +286,11 @@ impl<W: World + 'static> Router<W> {
                     functions::handle_secrets(world, memory, &project, route.rest, request);
                 Ok(Box::pin(answer).await?)
             }
+            Endpoint::Backup => {
+                let project = self.project(name).await?;
+                let world = self.projects.shared_world();
+                Ok(Box::pin(backup::handle(world, &project, request)).await?)
+            }
             Endpoint::Functions => {
                 let project = self.project(name).await?;
                 let world = self.projects.shared_world();
@@ -440,9 +445,12 @@ fn moved(uri: &Uri) -> Response<Body> {
 fn is_for_guests(request: &Request<Body>, route: &Route<'_>) -> bool {
     let is_internal = request.headers().contains_key(INTERNAL);
     match route.endpoint {
-        Endpoint::Status | Endpoint::Outbox | Endpoint::Vm | Endpoint::Secrets | Endpoint::Shim => {
-            false
-        }
+        Endpoint::Status
+        | Endpoint::Outbox
+        | Endpoint::Vm
+        | Endpoint::Secrets
+        | Endpoint::Backup
+        | Endpoint::Shim => false,
         Endpoint::Apps | Endpoint::DeployedFunctions | Endpoint::Wake => is_internal,
         Endpoint::Rest
         | Endpoint::GraphQl

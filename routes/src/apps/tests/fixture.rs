@@ -144,6 +144,11 @@ fn statements(messages: &[u8]) -> Vec<Option<(String, Vec<Option<String>>)>> {
             }
             b'B' => found.push(Some((sql.clone(), parameters(body)))),
             b'S' => found.push(None),
+            b'Q' => {
+                let text = body.split(|byte| *byte == 0).next().unwrap_or_default();
+                let text = String::from_utf8(text.to_vec()).unwrap();
+                found.extend([Some((text, Vec::new())), None]);
+            }
             _ => {}
         }
         rest = &after[length..];
@@ -323,7 +328,8 @@ impl World for Fake {
             match statement {
                 None => {
                     failed = false;
-                    bytes.extend(message(b'Z', b"I"));
+                    let status = if exchange.hold { b"T" } else { b"I" };
+                    bytes.extend(message(b'Z', status));
                 }
                 Some(_) if failed => {}
                 Some((sql, parameters)) => {

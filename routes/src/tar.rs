@@ -1,9 +1,7 @@
-//! A bundle as it is kept: a tar of regular files and folders, nothing of it but what they are. The same
-//! files always give the same bytes.
+//! A tar of regular files and folders, nothing of it but what they are: how bundles are kept and backups
+//! are made. The same files always give the same bytes.
 //!
 //! Source: POSIX ustar; paths that do not fit in it have GNU's long name before them.
-
-use super::zip::Entry;
 
 pub const BLOCK: usize = 512;
 /// What ends a tar.
@@ -15,24 +13,32 @@ const LONG_NAME: u8 = b'L';
 
 const NAME_SIZE: usize = 100;
 
-/// What stands before a file's bytes.
-pub fn header(entry: &Entry) -> Vec<u8> {
-    let mode = match (entry.is_directory, entry.executable) {
-        (true, _) | (false, true) => 0o755,
-        (false, false) => 0o644,
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Directory,
+    File,
+    /// A file that may be run.
+    Program,
+}
+
+/// What stands before the bytes of a file of so many, at a path without a slash at either end.
+pub fn header(path: &str, size: u64, kind: Kind) -> Vec<u8> {
+    let (flag, mode, slash) = match kind {
+        Kind::Directory => (DIRECTORY, 0o755, "/"),
+        Kind::Program => (FILE, 0o755, ""),
+        Kind::File => (FILE, 0o644, ""),
     };
-    let kind = if entry.is_directory { DIRECTORY } else { FILE };
-    let slash = if entry.is_directory { "/" } else { "" };
-    let path = [entry.path.as_str(), slash].concat();
+    let path = [path, slash].concat();
     if path.len() <= NAME_SIZE {
-        return block(path.as_bytes(), mode, entry.size, kind).to_vec();
+        return block(path.as_bytes(), mode, size, flag).to_vec();
     }
     let long = [path.as_bytes(), &[0]].concat();
     let mut header = block(b"././@LongLink", 0o644, long.len() as u64, LONG_NAME).to_vec();
     header.extend_from_slice(&long);
     header.extend(std::iter::repeat_n(0, padding(long.len() as u64)));
     // Whoever does not know long names sees the beginning of it.
-    header.extend(block(&path.as_bytes()[..NAME_SIZE], mode, entry.size, kind));
+    header.extend(block(&path.as_bytes()[..NAME_SIZE], mode, size, flag));
     header
 }
 
