@@ -7,6 +7,7 @@
 //   await gateway.functions.deploy('hello', { 'index.ts': 'Deno.serve(() => new Response("hello"))' })
 //   await gateway.apps.deploy('hello', { 'index.js': source }, { runtime: 'node', entry: 'index.js' })
 import { apps, type Apps } from './api/apps.ts';
+import { backup, NotABackup, type Backup, type BackupManifest } from './api/backup.ts';
 import { calls, Refused } from './api/call.ts';
 import { functions, secrets, type Functions, type Secrets } from './api/functions.ts';
 import { vm, type Vm } from './api/vm.ts';
@@ -23,8 +24,8 @@ export interface GatewayOptions {
   script?: string;
 }
 
-export { Refused };
-export type { Apps, Functions, Keys, Secrets, Status, Vm };
+export { NotABackup, Refused };
+export type { Apps, Backup, BackupManifest, Functions, Keys, Secrets, Status, Vm };
 
 export interface RunningGateway {
   /** What `createClient` takes. */
@@ -40,6 +41,8 @@ export interface RunningGateway {
   functions: Functions;
   /** What functions find in their environment. */
   secrets: Secrets;
+  /** All of the project in one file, and back. */
+  backup: Backup;
   /** This tab's part in owning the database. */
   ownership: Ownership;
   /** Gives up this tab's database; another tab may take over. */
@@ -77,7 +80,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Runnin
   const keep = () => navigator.serviceWorker.controller?.postMessage({ kind: 'keep' } satisfies Keep);
   ready.then(keep, keep);
   const call = calls(url);
-  return { url, project, vm: vm(call), apps: apps(call), functions: functions(call), secrets: secrets(call), ownership, ready, stop: () => ownership.stop() };
+  return { url, project, vm: vm(call), apps: apps(call), functions: functions(call), secrets: secrets(call), backup: backup(call, project), ownership, ready, stop: () => ownership.stop() };
 }
 
 /** Removes the worker, and leaves its control by a reload. */

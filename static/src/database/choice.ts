@@ -5,7 +5,14 @@ export interface Choice {
   storage: 'opfs' | 'indexeddb';
   /** Whether the database was ever opened. */
   opened: boolean;
+  /** Which of its two places it is in: a copy that takes its place is opened in the other one first. */
+  place?: 0 | 1;
+  /** The file of the copy that is about to take its place: done again until it is done. */
+  restore?: string;
 }
+
+/** What its files are called by. */
+export const placeOf = (project: string, { place }: Choice) => (place ? `${project}~${place}` : project);
 
 const registry = 'gateway-projects';
 

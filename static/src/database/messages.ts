@@ -10,6 +10,8 @@ export interface Open {
   build: string;
   /** Where the database is known to be lost: nothing is opened, and this is said to everybody. */
   lost?: string;
+  /** The file that the copy of a database is in, which takes this one's place. */
+  restore?: string;
 }
 
 /** Page to worker: one more client. */
@@ -30,8 +32,22 @@ export type FromWorker =
   | { kind: 'opened' }
   /** It cannot be opened; the text is for a person. Starting again would not help. */
   | { kind: 'failed'; text: string }
+  /** The copy was not taken, and the database is as it was; nothing is open. The text is for a person. */
+  | { kind: 'not-restored'; text: string }
   /** The session broke after it was open. */
   | { kind: 'broken'; text: string }
   | { kind: 'closed' };
 
 export type ToWorker = Open | Serve | Close;
+
+/** From a page to the tab that owns the database, on a channel of the project's: take a copy in its place. */
+export interface Restore {
+  kind: 'restore';
+  /** The file that it is in. */
+  file: string;
+}
+
+/** The owner's answer. */
+export type Restored = { kind: 'restored'; file: string } | { kind: 'not-restored'; file: string; text: string };
+
+export const restoring = (project: string) => `gateway:restore:${project}`;

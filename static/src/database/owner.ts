@@ -3,7 +3,7 @@
 import { deferred, type Deferred } from './deferred.ts';
 import type { OwnerChanged, PortOffered, ToPage } from '../ports.ts';
 import { VmOwner } from '../vm/owner.ts';
-import type { FromWorker, StorageWish, ToWorker } from './messages.ts';
+import { restoring, type FromWorker, type Restore, type Restored, type StorageWish, type ToWorker } from './messages.ts';
 
 export type { StorageWish };
 
@@ -65,8 +65,12 @@ class Owner {
   readonly #wanted: Wanted;
   readonly #opened: Deferred<void>;
   readonly #end: () => void;
-  readonly #vm: VmOwner;
-  #worker!: Worker;
+  #vm: VmOwner;
+  /** None while another one is about to take its place. */
+  #worker: Worker | undefined;
+  /** The copy that is taking the database's place, if one is. */
+  #restore: (Deferred<void> & { file: string }) | undefined;
+  readonly #channel: BroadcastChannel;
   #startedAt = 0;
   #wait = 0;
   #deaths = 0;
@@ -83,7 +87,11 @@ class Owner {
     navigator.serviceWorker.addEventListener('message', this.#heard);
     navigator.serviceWorker.startMessages();
     this.#start();
-    this.#vm = new VmOwner({ project: wanted.project, version: wanted.version, database: () => this.#serve() });
+    this.#vm = this.#ownVm();
+    this.#channel = new BroadcastChannel(restoring(wanted.project));
+    this.#channel.onmessage = ({ data }: MessageEvent<Restore | Restored>) => {
+      if (data.kind === 'restore') void this.#take(data.file);
+    };
   }
 
   async stop(): Promise<void> {
@@ -91,28 +99,63 @@ class Owner {
     this.over = true;
     clearTimeout(this.#timer);
     navigator.serviceWorker.removeEventListener('message', this.#heard);
+    this.#channel.close();
+    await this.#close();
+    this.#end();
+  }
+
+  /** Ends the machine and the database, with all that they have to write. */
+  async #close(): Promise<void> {
     // What runs in it may have something to write.
     await this.#vm.stop();
     const worker = this.#worker;
+    if (!worker) return;
+    this.#worker = undefined;
     const closed = new Promise<void>((resolve) => {
       worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
         if (data.kind === 'closed') resolve();
       };
     });
-    this.#tell({ kind: 'close' });
+    worker.postMessage({ kind: 'close' } satisfies ToWorker);
     await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 3_000))]);
     worker.terminate();
-    this.#end();
   }
 
-  #start(): void {
+  /** Takes the copy of a database in this one's place, and says what became of it. */
+  async #take(file: string): Promise<void> {
+    const answer = (restored: Restored) => this.#channel.postMessage(restored);
+    if (this.#restore) return answer({ kind: 'not-restored', file, text: 'Another backup is being restored.' });
+    const restore = { ...deferred<void>(), file };
+    this.#restore = restore;
+    try {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      await this.#close();
+      this.#lost = undefined;
+      this.#start(file);
+      this.#vm = this.#ownVm();
+      await restore.promise;
+      answer({ kind: 'restored', file });
+    } catch (error) {
+      answer({ kind: 'not-restored', file, text: error instanceof Error ? error.message : String(error) });
+    } finally {
+      this.#restore = undefined;
+    }
+  }
+
+  #ownVm(): VmOwner {
+    const { project, version } = this.#wanted;
+    return new VmOwner({ project, version, database: () => this.#serve() });
+  }
+
+  #start(restore?: string): void {
     const worker = new Worker(new URL(DATABASE_WORKER, import.meta.url), { type: 'module', name: `database ${this.#wanted.project}` });
     this.#worker = worker;
     this.#startedAt = Date.now();
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#answered(worker, data);
     worker.onerror = (event) => this.#died(worker, event.message || 'The database worker did not load.');
     const { project, storage, version } = this.#wanted;
-    this.#tell({ kind: 'open', project, storage, build: version, ...(this.#lost === undefined ? {} : { lost: this.#lost }) });
+    this.#tell({ kind: 'open', project, storage, build: version, ...(this.#lost !== undefined && { lost: this.#lost }), ...(restore !== undefined && { restore }) });
     // Only now: whoever asks because of it gets a port to this worker.
     void this.#announce();
   }
@@ -125,10 +168,18 @@ class Owner {
         break;
       case 'opened':
         this.#opened.resolve();
+        this.#restore?.resolve();
         break;
       case 'failed':
         // The worker goes on, to tell everybody who asks why.
         this.#opened.reject(new Error(message.text));
+        this.#restore?.reject(new Error(message.text));
+        break;
+      case 'not-restored':
+        this.#restore?.reject(new Error(message.text));
+        worker.terminate();
+        this.#start();
+        this.#vm.databaseChanged();
         break;
       case 'broken':
         this.#died(worker, message.text);
@@ -145,13 +196,17 @@ class Owner {
     worker.terminate();
     this.#deaths += 1;
     // It goes on trying, but whoever waits shall know.
-    if (this.#deaths === patience) this.#opened.reject(new Error(`The database worker does not start: ${reason}`));
+    if (this.#deaths === patience) {
+      const error = new Error(`The database worker does not start: ${reason}`);
+      this.#opened.reject(error);
+      this.#restore?.reject(error);
+    }
     if (this.#wanted.storage === 'memory') this.#lost = `The database was in memory only and is lost: ${reason}`;
     const young = Date.now() - this.#startedAt < settled;
     this.#wait = young ? Math.min(longestWait, Math.max(250, this.#wait * 2)) : 0;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#start();
+      this.#start(this.#restore?.file);
       this.#vm.databaseChanged();
     }, this.#wait);
   }
@@ -165,7 +220,8 @@ class Owner {
 
   readonly #heard = (event: MessageEvent<ToPage>) => {
     const { kind, project = this.#wanted.project } = event.data;
-    if (kind !== 'port-wanted' || project !== this.#wanted.project || this.#timer !== undefined) return;
+    // Whoever asks while there is none asks again.
+    if (kind !== 'port-wanted' || project !== this.#wanted.project || this.#timer !== undefined || !this.#worker) return;
     const port = this.#serve();
     const offer: PortOffered = { kind: 'port', project, port };
     (event.source as ServiceWorker | null)?.postMessage(offer, [port]);
@@ -178,6 +234,6 @@ class Owner {
   }
 
   #tell(message: ToWorker, transfer: Transferable[] = []): void {
-    this.#worker.postMessage(message, transfer);
+    this.#worker?.postMessage(message, transfer);
   }
 }

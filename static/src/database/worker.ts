@@ -2,7 +2,9 @@
 import { instantiate, type Database } from 'glue:database';
 import type { PGlite } from '@electric-sql/pglite';
 import wasm from '../../generated/database/database_bg.wasm';
-import { readChoice, writeChoice, type Choice } from './choice.ts';
+import { copyOf } from '../backup/archive.ts';
+import { browserStore } from '../files/browser.ts';
+import { placeOf, readChoice, writeChoice, type Choice } from './choice.ts';
 import { deferred } from './deferred.ts';
 import { checkIndexedDb, indexedDbExists, indexedDbName, indexedDbRemove } from './indexeddb.ts';
 import type { FromWorker, Open, ToWorker } from './messages.ts';
@@ -57,29 +59,45 @@ async function open(order: Open): Promise<void> {
     tell({ kind: 'opened' });
   } catch (error) {
     queue.fail(text(error));
-    tell({ kind: 'failed', text: text(error) });
+    tell(error instanceof NotRestored ? { kind: 'not-restored', text: error.message } : { kind: 'failed', text: text(error) });
   }
 }
 
-async function openProject({ project, storage: wish }: Open): Promise<Opened> {
-  if (wish === 'memory') return { pglite: await openPostgres({ dataDir: 'memory://' }, await emptyPostgres()), storage: 'memory' };
+/** The copy was not taken. Its files may be open still: the next worker goes on with what was. */
+class NotRestored extends Error {}
+
+async function openProject({ project, storage: wish, restore }: Open): Promise<Opened> {
+  if (wish === 'memory') {
+    if (restore === undefined) return { pglite: await openPostgres({ dataDir: 'memory://' }, await emptyPostgres()), storage: 'memory' };
+    try {
+      const pglite = await openPostgres({ dataDir: 'memory://' }, await copyOf(browserStore, project, restore));
+      void browserStore.remove(project, restore).catch(() => undefined);
+      return { pglite, storage: 'memory' };
+    } catch (error) {
+      throw new Error(`The copy of the database cannot be opened. ${text(error)} The database before it was in memory only and is gone.`, { cause: error });
+    }
+  }
   // The worker before may not be quite dead, and its files not free.
   await hold(`gateway:files:${project}`);
   const choice = await choose(project);
+  if (restore !== undefined) {
+    choice.restore = restore;
+    await writeChoice(project, choice);
+  }
+  if (choice.restore !== undefined) return takeCopy(project, choice, choice.restore);
   const { storage } = choice;
+  const place = placeOf(project, choice);
   try {
     if (storage === 'opfs' && !opfsOffered()) throw new Error('This browser, or this window of it, does not give access to its files now.');
-    const exists = await (storage === 'opfs' ? opfsExists(project) : indexedDbExists(project));
+    const exists = await isThere(storage, place);
     if (choice.opened && !exists) throw new Error('Its files are gone: the browser, or somebody, removed them.');
-    if (!choice.opened && exists) await (storage === 'opfs' ? opfsRemove(project) : indexedDbRemove(project));
-    if (choice.opened && storage === 'indexeddb') await checkIndexedDb(project);
+    if (!choice.opened && exists) await remove(storage, place);
+    if (choice.opened && storage === 'indexeddb') await checkIndexedDb(place);
     const empty = choice.opened ? undefined : await emptyPostgres();
-    const opened = storage === 'opfs'
-      ? await openPostgres({ fs: await opfsFiles(project, choice.opened) }, empty)
-      : await openPostgres({ dataDir: `idb://${indexedDbName(project)}` }, empty);
+    const opened = await openAt(storage, place, empty, choice.opened);
     if (!choice.opened) {
       await opened.syncToFs();
-      await writeChoice(project, { storage, opened: true });
+      await writeChoice(project, { ...choice, opened: true });
     }
     return { pglite: opened, storage };
   } catch (error) {
@@ -90,6 +108,42 @@ async function openProject({ project, storage: wish }: Open): Promise<Opened> {
       { cause: error },
     );
   }
+}
+
+/**
+ * Opens a copy beside the database, which goes when that is open and durable. Killed in between, the next worker begins
+ * again: nothing of what was is touched before.
+ */
+async function takeCopy(project: string, choice: Choice, file: string): Promise<Opened> {
+  const { storage, opened: hadOne } = choice;
+  const other: Choice = { storage, opened: true, place: choice.place ? 0 : 1 };
+  const place = placeOf(project, other);
+  let opened: PGlite;
+  try {
+    const copy = await copyOf(browserStore, project, file);
+    // What an earlier attempt left.
+    await remove(storage, place);
+    opened = await openAt(storage, place, copy, false);
+    await opened.syncToFs();
+  } catch (error) {
+    const { restore: _, ...before } = choice;
+    await writeChoice(project, before);
+    throw new NotRestored(`The copy of the database cannot be opened. ${text(error)} Nothing was changed.`, { cause: error });
+  }
+  await writeChoice(project, other);
+  // Whatever stays is in nobody's way: the one goes with the next copy, the other is swept.
+  if (hadOne) void remove(storage, placeOf(project, choice)).catch(() => undefined);
+  void browserStore.remove(project, file).catch(() => undefined);
+  return { pglite: opened, storage };
+}
+
+const isThere = (storage: Choice['storage'], place: string) => (storage === 'opfs' ? opfsExists(place) : indexedDbExists(place));
+const remove = (storage: Choice['storage'], place: string) => (storage === 'opfs' ? opfsRemove(place) : indexedDbRemove(place));
+
+async function openAt(storage: Choice['storage'], place: string, empty: Blob | undefined, exists: boolean): Promise<PGlite> {
+  return storage === 'opfs'
+    ? openPostgres({ fs: await opfsFiles(place, exists) }, empty)
+    : openPostgres({ dataDir: `idb://${indexedDbName(place)}` }, empty);
 }
 
 /** What a new database begins as; nothing where it cannot be had now, as without a network: Postgres then makes its own. */

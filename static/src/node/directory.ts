@@ -7,12 +7,16 @@ import { openPostgres } from '../database/postgres.ts';
 /** Why a folder's database was not opened; the message says what to do. */
 export class Unusable extends Error {}
 
-/** Opens `directory`, making it if it is not there. What is in it is never replaced by something new. */
-export async function openDirectory(directory: string): Promise<{ pglite: PGlite; release(): Promise<void> }> {
+/**
+ * Opens `directory`, making it if it is not there. What is in it is never replaced by something new. `restore` gives the copy
+ * of a database that is to begin here, and is asked only where there is none yet.
+ */
+export async function openDirectory(directory: string, restore?: () => Promise<Blob>): Promise<{ pglite: PGlite; release(): Promise<void> }> {
   const files = path.join(directory, 'postgres');
   makeDirectory(directory);
   const unlock = lock(directory);
   try {
+    if (restore) await begin(directory, files, restore);
     const known = entries(files);
     if (known.length > 0 && !known.includes('PG_VERSION')) {
       throw new Unusable(`${files} holds something that is no Postgres database: choose another --data folder, or empty it.`);
@@ -30,6 +34,21 @@ export async function openDirectory(directory: string): Promise<{ pglite: PGlite
     if (error instanceof Unusable) throw error;
     throw new Unusable(`The database in ${files} cannot be opened: ${text(error)}\nNothing in it was changed. Restore a copy of it, or choose another --data folder.`, { cause: error });
   }
+}
+
+/** Makes a database of a copy, whole or not at all. */
+async function begin(directory: string, files: string, restore: () => Promise<Blob>): Promise<void> {
+  if (entries(files).length > 0) throw new Unusable(`${directory} has a database already, which a backup would replace: restore it into another --data folder.`);
+  const unfinished = `${files}.part`;
+  rmSync(unfinished, { recursive: true, force: true });
+  rmSync(files, { recursive: true, force: true });
+  try {
+    await (await openPostgres({ dataDir: unfinished }, await restore())).close();
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    throw new Unusable(`Nothing was restored into ${directory}: ${text(error)}`, { cause: error });
+  }
+  renameSync(unfinished, files);
 }
 
 function makeDirectory(directory: string): void {

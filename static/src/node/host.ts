@@ -8,10 +8,12 @@ import type { PGlite } from '@electric-sql/pglite';
 import { instantiate as instantiateDatabase, type Database, type Options, type Session } from 'glue:database';
 import databaseWasm from '../../generated/database/database_bg.wasm';
 import gatewayWasm from '../../generated/gateway/gateway_bg.wasm';
+import { copyOf, unpack, type BackupManifest } from '../backup/archive.ts';
 import { openPostgres } from '../database/postgres.ts';
 import { failOnDeepStatements } from '../database/stack.ts';
 import { Supervised } from '../wasm/instance.ts';
 import { openDirectory } from './directory.ts';
+import type { FileStore } from '../files/store.ts';
 import { directoryStore, memoryStore } from './files.ts';
 import { deliver } from './mail.ts';
 import { news } from './news.ts';
@@ -34,6 +36,8 @@ export interface HostOptions {
   pglite?: PGlite;
   /** Where a database is kept; made if it is not there. Without it and `pglite`, memory. */
   dataDir?: string;
+  /** A backup that a new database begins as. Rejects where `dataDir` has one already. */
+  restore?: Blob;
   /** Settings under PostgREST's names, as its configuration file has them: lists by commas, an empty text unsets. */
   config?: Record<string, string>;
   /** The text of a PostgREST configuration file; `config` comes on top of it. */
@@ -51,6 +55,8 @@ export interface Host {
   connect(url: string, protocols: string[], headers: Headers, port: MessagePort): Promise<void>;
   /** The project's keys, once its database is open; `undefined` where it has none, as without migrations. */
   keys(): Promise<Keys | undefined>;
+  /** What the backup said of itself that the database began as. */
+  restored?: BackupManifest;
   /** Makes the next request panic, for tests. */
   fault(): Promise<void>;
   /** Says goodbye, writes what is not written, closes the database. */
@@ -75,6 +81,7 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
   let database: Database | undefined;
   let machine: Promise<Functions> | undefined;
   const pictures = new Pictures();
+  const files = options.dataDir === undefined ? memoryStore() : directoryStore(path.join(options.dataDir, 'storage'));
   const gateway: Supervised = new Supervised({
     module: async () => compiled(gatewayWasm),
     prepare: async () => ({
@@ -92,7 +99,7 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
         void gateway.attach(wanted, port1);
       },
       hasProject: async (name) => name === project,
-      files: options.dataDir === undefined ? memoryStore() : directoryStore(path.join(options.dataDir, 'storage')),
+      files,
       secrets: options.dataDir === undefined ? memorySeals() : directorySeals(options.dataDir),
       render: (bytes, options) => pictures.render(bytes, options),
       // This process's gateway lives as long as its database.
@@ -114,7 +121,7 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
   }
   // Settings are read when the instance is made: what is wrong with them is said before a folder is touched.
   await gateway.warm();
-  const { pglite, storage, release } = await open(options);
+  const { pglite, storage, restored, release } = await open(options, files);
   database = serve(pglite, {
     build: GATEWAY_VERSION,
     life: '',
@@ -123,6 +130,7 @@ export async function createHost(options: HostOptions = {}): Promise<Host> {
     migrate: options.migrate ?? true,
   });
   return {
+    ...(restored && { restored }),
     handle: async (request) => (await gateway.handle(request)) ?? notFound(),
     // Whoever asks from outside is nobody's page.
     connect: (url, protocols, headers, port) => gateway.call((instance) => instance.tunnel(url, protocols, port, { trusted: false, url: new URL('/', url).href }, headers)),
@@ -173,15 +181,26 @@ function notFound(): Response {
 interface Open {
   pglite: PGlite;
   storage: 'memory' | 'directory';
+  restored?: BackupManifest | undefined;
   release(): Promise<void>;
 }
 
-async function open({ pglite, dataDir }: HostOptions): Promise<Open> {
+async function open({ pglite, dataDir, restore }: HostOptions, files: FileStore): Promise<Open> {
   if (pglite) return { pglite, storage: 'memory', release: async () => undefined };
-  if (dataDir !== undefined) return { ...(await openDirectory(dataDir)), storage: 'directory' };
-  const empty = new Blob([readFileSync(new URL(EMPTY_POSTGRES, import.meta.url))], { type: 'application/x-gzip' });
-  const memory = await openPostgres({ dataDir: 'memory://' }, empty);
-  return { pglite: memory, storage: 'memory', release: () => memory.close() };
+  let restored: BackupManifest | undefined;
+  /** The files of the backup go to where the project's are; the copy of its database comes back. */
+  const copyIn = async (backup: Blob) => {
+    const { manifest, database } = await unpack(backup, project, files);
+    restored = manifest;
+    return copyOf(files, project, database).finally(() => files.remove(project, database));
+  };
+  if (dataDir !== undefined) {
+    const opened = await openDirectory(dataDir, restore && (() => copyIn(restore)));
+    return { ...opened, storage: 'directory', restored };
+  }
+  const begin = restore ? await copyIn(restore) : new Blob([readFileSync(new URL(EMPTY_POSTGRES, import.meta.url))], { type: 'application/x-gzip' });
+  const memory = await openPostgres({ dataDir: 'memory://' }, begin);
+  return { pglite: memory, storage: 'memory', restored, release: () => memory.close() };
 }
 
 /** The same queue as in the browser's database worker, before a session of this process. */

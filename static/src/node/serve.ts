@@ -1,16 +1,17 @@
 // `cargo xtask serve`: a Supabase API on a port, without a browser and without Docker.
-import { readFileSync } from 'node:fs';
+import { openAsBlob, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { createHost, type Host } from './host.ts';
 import { httpServer, type HttpServer } from './http.ts';
 import { serveSockets } from './sockets.ts';
 
-const usage = `cargo xtask serve [--port 54321] [--host 127.0.0.1] [--data DIR] [--config FILE]
+const usage = `cargo xtask serve [--port 54321] [--host 127.0.0.1] [--data DIR] [--restore FILE] [--config FILE]
 
   --port    where it listens; 0 takes any free port
   --host    the address it listens on; 0.0.0.0 lets other machines in
   --data    the folder of the database, made if it is not there; without it the database is in memory
+  --restore a backup, as GET /gateway/backup gives it, that a new database begins as
   --config  a configuration file: PostgREST's settings (db-schemas = "public", …) and those of Supabase's
             config.toml by their whole names (auth.site_url = "…", storage.file_size_limit = "…")
 
@@ -20,10 +21,11 @@ GoTrue's own names (GOTRUE_SITE_URL, GOTRUE_MAILER_AUTOCONFIRM, …) are read fr
 class Stop extends Error {}
 
 async function main(): Promise<void> {
-  const { port, host: address, data, config } = read(process.argv.slice(2));
+  const { port, host: address, data, restore, config } = read(process.argv.slice(2));
   const begin = performance.now();
   const host = await createHost({
     ...(data !== undefined && { dataDir: path.resolve(data) }),
+    ...(restore !== undefined && { restore: await backup(restore) }),
     ...(config !== undefined && { configText: text(config) }),
     config: environment(),
   });
@@ -56,6 +58,12 @@ async function main(): Promise<void> {
     ['S3 secret key', keys?.s3_secret_access_key],
     ['Database', data === undefined ? 'in memory: gone when this ends' : path.resolve(data)],
   ];
+  const { restored } = host;
+  if (restored) {
+    lines.push(['Restored', `project ${restored.project} as of ${restored.created_at}`]);
+    // The key that opens them stayed where the backup was made.
+    if (restored.secrets.names.length > 0) lines.push(['Set again', `the secrets ${restored.secrets.names.join(', ')}`]);
+  }
   for (const [name, value] of lines) if (value !== undefined) console.log(`${name.padStart(16)}: ${value}`);
   console.log(`\nReady in ${((performance.now() - begin) / 1000).toFixed(1)} s. Ctrl-C ends it.`);
 }
@@ -71,12 +79,12 @@ function endOn(signals: NodeJS.Signals[], { end }: HttpServer, host: Host): void
   for (const signal of signals) process.on(signal, stop);
 }
 
-function read(args: string[]): { port: number; host: string; data?: string | undefined; config?: string | undefined } {
+function read(args: string[]): { port: number; host: string; data?: string | undefined; restore?: string | undefined; config?: string | undefined } {
   let values;
   try {
     ({ values } = parseArgs({
       args,
-      options: { port: { type: 'string' }, host: { type: 'string' }, data: { type: 'string' }, config: { type: 'string' }, help: { type: 'boolean' } },
+      options: { port: { type: 'string' }, host: { type: 'string' }, data: { type: 'string' }, restore: { type: 'string' }, config: { type: 'string' }, help: { type: 'boolean' } },
     }));
   } catch (error) {
     throw new Stop(`${(error as Error).message}\n\n${usage}`);
@@ -87,7 +95,7 @@ function read(args: string[]): { port: number; host: string; data?: string | und
   }
   const port = Number(values.port ?? '54321');
   if (!/^\d+$/.test(values.port ?? '0') || port > 65_535) throw new Stop(`--port ${values.port} is no port: use a number from 0 to 65535.`);
-  return { port, host: values.host ?? '127.0.0.1', data: values.data, config: values.config };
+  return { port, host: values.host ?? '127.0.0.1', data: values.data, restore: values.restore, config: values.config };
 }
 
 /** The settings that GoTrue would read from its environment. */
@@ -97,6 +105,14 @@ function environment(): Record<string, string> {
     if (value !== undefined && (name.startsWith('GOTRUE_') || name === 'API_EXTERNAL_URL')) settings[name] = value;
   }
   return settings;
+}
+
+async function backup(file: string): Promise<Blob> {
+  try {
+    return await openAsBlob(file);
+  } catch (error) {
+    throw new Stop(`--restore ${file} cannot be read: ${(error as Error).message}`);
+  }
 }
 
 function text(file: string): string {

@@ -1,6 +1,6 @@
 // The shell: a header with the gateway's state, the places to go, and the place one is at.
 import { ActionIcon, Menu, useMantineColorScheme } from '@mantine/core';
-import { AppWindow, Cpu, Database, FolderOpen, House, Inbox, Monitor, Moon, Send, ShieldCheck, SquareTerminal, Sun, Users as People, Zap, type LucideIcon } from 'lucide-react';
+import { AppWindow, Archive, Cpu, Database, FolderOpen, House, Inbox, Monitor, Moon, Send, ShieldCheck, SquareTerminal, Sun, Users as People, Zap, type LucideIcon } from 'lucide-react';
 import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from 'react';
 import { Home } from './Home.tsx';
 import { StatePill } from './gateway/StatePill.tsx';
@@ -21,6 +21,7 @@ const Functions = lazy(() => import('./functions/Functions.tsx'));
 const Apps = lazy(() => import('./apps/Apps.tsx'));
 const Vm = lazy(() => import('./vm/Vm.tsx'));
 const SampleData = lazy(() => import('./sample/SampleData.tsx'));
+const Backup = lazy(() => import('./backup/Backup.tsx'));
 
 const places = {
   '': { title: 'Project', icon: House, show: () => <Home /> },
@@ -34,6 +35,7 @@ const places = {
   apps: { title: 'Apps', icon: AppWindow, show: () => <Apps /> },
   vm: { title: 'VM', icon: Cpu, show: () => <Vm /> },
   sample: { title: 'Sample data', icon: Database, show: () => <SampleData /> },
+  backup: { title: 'Backup', icon: Archive, show: () => <Backup /> },
 } satisfies Record<string, { title: string; icon: LucideIcon; show: () => ReactNode }>;
 
 type Place = keyof typeof places;

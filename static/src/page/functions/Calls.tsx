@@ -10,6 +10,7 @@ import { ago, count, milliseconds, moment } from '../parts/format.ts';
 import { useEvery, useLoaded } from '../parts/loaded.ts';
 import { Tone } from '../parts/Tone.tsx';
 import { Waiting } from '../parts/Waiting.tsx';
+import { saveFile } from '../parts/save.ts';
 import { functions } from './functions.ts';
 
 /** Milliseconds between two looks. */
@@ -32,9 +33,7 @@ export function Calls({ api, name }: { api: Api; name: string }) {
     setRefused(undefined);
     try {
       const response = await api.send(callsPath({ ...query, tail: '50000' }));
-      const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(await response.blob()), download: `${base(api.project).slice(1) || 'default'}-${name}-calls.jsonl` });
-      link.click();
-      URL.revokeObjectURL(link.href);
+      saveFile(await response.blob(), `${base(api.project).slice(1) || 'default'}-${name}-calls.jsonl`);
     } catch (error) {
       setRefused(words(error));
     }

@@ -10,6 +10,7 @@ import { words, type Api } from '../gateway/call.ts';
 import { announce } from '../parts/Announcer.tsx';
 import type { Question } from '../parts/Confirm.tsx';
 import { count } from '../parts/format.ts';
+import { saveFile } from '../parts/save.ts';
 import { Shown } from '../parts/shown.ts';
 import { useStored } from '../parts/stored.ts';
 import type { Connection } from '../vm/events.ts';
@@ -33,9 +34,7 @@ export function FunctionLogs({ api, name, shown: inFront, ask }: { api: Api; nam
     setFault(undefined);
     try {
       const response = await api.send(functionPath(name, '/logs?tail=10000'));
-      const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(await response.blob()), download: `${base(api.project).slice(1) || 'default'}-${name}.jsonl` });
-      link.click();
-      URL.revokeObjectURL(link.href);
+      saveFile(await response.blob(), `${base(api.project).slice(1) || 'default'}-${name}.jsonl`);
     } catch (error) {
       setFault(words(error));
     }

@@ -10,6 +10,7 @@ import { ago, bytes, moment } from '../parts/format.ts';
 import { useLoaded } from '../parts/loaded.ts';
 import { Tone } from '../parts/Tone.tsx';
 import { Waiting } from '../parts/Waiting.tsx';
+import { saveFile } from '../parts/save.ts';
 import { functions, type EdgeFunction } from './functions.ts';
 
 interface Props { api: Api; deployed: EdgeFunction; changed: () => Promise<void> }
@@ -35,9 +36,7 @@ export function Versions({ api, deployed: { name, version: active }, changed }: 
   });
   const save = (version: number) => attempt(version, async () => {
     const response = await api.send(functionPath(name, `/source?version=${version}`));
-    const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(await response.blob()), download: `${name}-${version}.zip` });
-    link.click();
-    URL.revokeObjectURL(link.href);
+    saveFile(await response.blob(), `${name}-${version}.zip`);
   });
   if (!value) return fault ? <Fault title={fault} /> : <Waiting what="versions" />;
   return (

@@ -52,7 +52,7 @@ export default function SampleData() {
         <p className="quiet">A small shop in schema <code>public</code>: seven tables with some 10,000 rows, a view, two functions, and policies that keep each customer’s orders to that customer. Loading again changes nothing that is there.</p>
       </div>
       <section className="card" aria-label="Load">
-        <div className="sample-actions">
+        <div className="line-actions">
           <Button variant="filled" leftSection={<Database size={14} aria-hidden />} onClick={() => void begin()} disabled={!secret || busy} loading={state.kind === 'loading'}>
             {state.kind === 'loaded' ? 'Load again' : 'Load sample data'}
           </Button>
