@@ -7,7 +7,7 @@ import { launch, openGateway } from './harness.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const [ada, ben] = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'];
-const places = ['', 'sql', 'requests', 'users', 'outbox', 'storage', 'policies', 'functions', 'apps', 'vm', 'sample'];
+const places = ['', 'sql', 'requests', 'users', 'outbox', 'storage', 'policies', 'functions', 'apps', 'vm', 'sample', 'backup'];
 /** The requests that the page offers on its sample data, and the status of each answer. */
 const examples = {
   'Filters and order': 200,
@@ -217,7 +217,7 @@ test('by keyboard alone: skip link, places, editor and back', async () => {
   assert.ok(await page.evaluate(() => document.activeElement.tagName === 'MAIN'));
   // Backwards from the content come the places, the last first.
   await page.keyboard.press('Shift+Tab');
-  assert.equal(await focused(), 'Sample data');
+  assert.equal(await focused(), 'Backup');
   for (const _ of places.slice(2)) await page.keyboard.press('Shift+Tab');
   assert.equal(await focused(), 'SQL editor');
   await page.keyboard.press('Enter');

@@ -102,7 +102,8 @@ impl<W: World + 'static> Router<W> {
         self.projects.world()
     }
 
-    /// The database of `project` answers from now on. What it notified before now was missed.
+    /// The database of `project` answers from now on, or is another one. What it notified before now was
+    /// missed.
     pub fn connected(&self, project: &str) {
         self.projects.reload(project);
         self.apps.forget_all(project);

@@ -114,9 +114,11 @@ impl Gateway {
         self.shared.router.world().link(project).attach(port, owner);
     }
 
-    /// Another page may have this project's database open now.
+    /// Another page may have this project's database open now, or a backup of another time took its
+    /// place: whoever asks from now on is not answered out of what was known before.
     #[wasm_bindgen(js_name = ownerChanged)]
     pub fn owner_changed(&self, project: &str) {
+        self.shared.router.connected(project);
         let world = self.shared.router.world();
         world.link(project).owner_changed();
         world.wire(project).line().owner_changed();
