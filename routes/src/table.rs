@@ -267,6 +267,8 @@ mod tests {
                 "/gateway/apps/web/logs",
                 "/gateway/functions/hello/logs",
                 "/gateway/secrets",
+                "/gateway/backup",
+                "/gateway/backup/",
                 "/gateway/wake",
                 "/gateway/shim.js",
                 "/pg/query",
@@ -298,6 +300,8 @@ mod tests {
                 /gateway/apps/web/logs Apps project=- name= rest=/web/logs
                 /gateway/functions/hello/logs DeployedFunctions project=- name= rest=/hello/logs
                 /gateway/secrets Secrets project=- name= rest=
+                /gateway/backup Backup project=- name= rest=
+                /gateway/backup/ Unknown project=- name= rest=/backup/
                 /gateway/wake Wake project=- name= rest=
                 /gateway/shim.js Shim project=- name= rest=
                 /pg/query Query project=- name= rest=

@@ -8,7 +8,7 @@ const TABLE: &str = "routes/src/table.rs";
 /// Tables of paths behind an API's own.
 const API_TABLES: [&str; 2] = ["routes/src/auth/table.rs", "routes/src/storage/table.rs"];
 /// What the gateway serves, as it would stand in a string.
-const PATHS: [&str; 16] = [
+const PATHS: [&str; 17] = [
     "/rest/v1",
     "/auth/v1",
     "/storage/v1",
@@ -22,6 +22,7 @@ const PATHS: [&str; 16] = [
     "/gateway/apps",
     "/gateway/functions",
     "/gateway/secrets",
+    "/gateway/backup",
     "/gateway/wake",
     "/gateway/shim.js",
     "/health",

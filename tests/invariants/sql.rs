@@ -3,11 +3,12 @@
 use crate::source::{self, Word};
 
 /// Each API's one place, and the fixed statements around it.
-const WRITERS: [&str; 11] = [
+const WRITERS: [&str; 12] = [
     "routes/src/storage/sql/",
     "routes/src/auth/sql/",
     "routes/src/apps/sql.rs",
     "routes/src/functions/sql.rs",
+    "routes/src/backup/sql.rs",
     "routes/src/database/",
     "routes/src/rest/sql/",
     "routes/src/schema/",
