@@ -158,8 +158,9 @@ pub struct Welcome {
     /// The agent's own.
     #[n(1)]
     pub version: String,
-    /// Another one after every boot and every [`Request::Quiesce`], so that a worker that dials again
-    /// sees whether it meets the same life of the guest.
+    /// Another one after every boot, every [`Request::Quiesce`], and every dialling before
+    /// [`Request::Mount`], so that a worker that dials again sees whether it meets the same life of
+    /// the guest.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub boot: [u8; 16],
     #[n(3)]

@@ -396,6 +396,11 @@ impl Service {
             link.greeted = true;
         }
         self.warmth.wake();
+        // Until the disk is mounted no life has begun that a name could be of, and a snapshot may be made of
+        // this moment: every machine made of it would have the name.
+        if self.store.is_none() {
+            self.boot = None;
+        }
         let boot = *self.boot.get_or_insert_with(fresh_name);
         self.send(&ToWorker::Hello(Welcome {
             protocol: PROTOCOL,
