@@ -50,6 +50,18 @@ async function holds(server) {
   assert.deepEqual(listed.map(({ name }) => name), ['TOKEN']);
 }
 
+/** A tar whose first entry with a name that begins so has another one. */
+function renamed(tar, beginning, name) {
+  const changed = Buffer.from(tar);
+  const at = changed.indexOf(beginning);
+  assert.equal(at % 512, 0);
+  const header = changed.subarray(at, at + 512);
+  header.fill(0, 0, 100).write(name);
+  header.fill(' ', 148, 156);
+  header.write(`${header.reduce((sum, byte) => sum + byte).toString(8).padStart(6, '0')}\0 `, 148);
+  return changed;
+}
+
 const get = (server, key = server.keys.secret) => server.fetch('/gateway/backup', { key });
 
 describe('a backup', () => {
@@ -165,6 +177,13 @@ describe('a backup', () => {
       assert.match(stderr, expected);
       assert.ok(!stderr.includes('    at '), stderr);
       assert.equal(existsSync(path.join(directory, 'postgres')), false);
+    }
+    // A file that would be written beside the folder.
+    for (const name of ['storage/..', 'storage/../../x', '/etc/x', 'storage/.hidden']) {
+      writeFileSync(file, renamed(backup, 'storage/', name));
+      const { code, stderr } = await refused('--restore', file);
+      assert.equal(code, 1, stderr);
+      assert.ok(stderr.includes(`it has ${JSON.stringify(name)} in it`), stderr);
     }
     // A database that Postgres does not open.
     const damaged = Buffer.from(backup);

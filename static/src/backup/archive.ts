@@ -27,7 +27,8 @@ export interface Unpacked {
 const format = 1;
 const manifestName = 'manifest.json';
 const longestManifest = 1024 * 1024;
-const stored = /^storage\/([A-Za-z0-9.-]{1,64})$/;
+/** A name that leads out of no folder. */
+const stored = /^storage\/([A-Za-z0-9][A-Za-z0-9.-]{0,63})$/;
 
 /** Why a file is not restored; the message is for a person. */
 export class NotABackup extends Error {}
