@@ -260,3 +260,27 @@ test('a backup of a database in memory is restored into one', async () => {
     await browser.close();
   }
 });
+
+test('where the browser has no access handles, the copy takes its place in IndexedDB', async () => {
+  const lacking = 'delete FileSystemFileHandle.prototype.createSyncAccessHandle;';
+  const browser = await launch();
+  const server = await serveDist({ before: (pathname) => (/^\/database-[^/]*\.js$/.test(pathname) ? lacking : '') });
+  try {
+    const { page, status } = await openGateway(browser, { storage: 'auto', server });
+    assert.equal(status.storage.kind, 'indexeddb');
+    const keys = await fill(page);
+    const backup = await make(page);
+    for (let time = 0; time < 2; time++) {
+      await sql(page, 'delete from notes');
+      assert.equal((await restore(page, backup)).project, 'default');
+      await page.reload();
+      await untilReady(page);
+      assert.deepEqual(await found(page), { rows: 2000, rest: 200, stored: 'a stored text', told: 'hunter22', keys });
+    }
+    const places = await page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.startsWith('/pglite/')));
+    assert.equal(places.length, 1, places.join());
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+});
