@@ -56,27 +56,44 @@ pub(super) async fn copy<W: World + 'static>(
         let facts = values::<Facts>(facts).next().unwrap_or_default();
         let named: HashSet<String> = values(named).collect();
         let entries: Vec<Entry> = values(entries).collect();
-        let listed = files.list().await?;
+        // It goes on while the database is read, and after: of many files it takes longer than the database
+        // waits for the next question.
+        let listing = files.list();
         let bytes = write(transaction, &entries, sink).await?;
-        let kept = listed
-            .into_iter()
-            .filter(|file| is_named(&named, &file.name));
-        Ok::<_, BackupError>(Copied {
-            facts,
-            bytes,
-            kept: kept.collect(),
-        })
+        Ok::<_, BackupError>((facts, named, bytes, listing))
     };
     let copied = database.transaction(&Session::default(), work).await;
-    // Nothing was written, and whoever reads the files knew that before the transaction ended.
+    // From here on it is removed, whatever comes.
     let staged = Staged::new(Rc::clone(world), Rc::clone(files), name);
-    Ok((staged, copied?))
+    let (facts, mut named, bytes, listing) = copied?;
+    let mut kept = Vec::new();
+    let mut found = HashSet::new();
+    for file in listing.await? {
+        if let Some(name) = name_in(&named, &file.name) {
+            found.insert(name.to_owned());
+            kept.push(file);
+        }
+    }
+    named.retain(|name| !found.contains(name));
+    if !named.is_empty() {
+        // A row that is there now as well never had a file.
+        let session = Session::default().read_only();
+        let now: HashSet<String> = values(&database.one(&session, sql::named()).await?).collect();
+        if !named.is_subset(&now) {
+            return Err(BackupError::Replaced);
+        }
+    }
+    Ok((staged, Copied { facts, bytes, kept }))
 }
 
-/// Whether a row names a file: a bundle's by its whole name, a blob's by what stands before its offset.
-fn is_named(named: &HashSet<String>, file: &str) -> bool {
-    let blob = file.split_once('.').map(|(id, _)| id.len() + 1);
-    named.contains(file) || blob.is_some_and(|length| named.contains(&file[..length]))
+/// What a row calls a file, if one does: a bundle by its whole name, a blob by what stands before its offset.
+fn name_in<'a>(named: &HashSet<String>, file: &'a str) -> Option<&'a str> {
+    let blob = file.find('.').map(|end| &file[..=end]);
+    let names = [Some(file), blob];
+    names
+        .into_iter()
+        .flatten()
+        .find(|name| named.contains(*name))
 }
 
 /// Writes the tar; how many bytes it has.
@@ -235,15 +252,15 @@ mod tests {
         let named = ["0a-1.".to_owned(), "bundle-77".to_owned()];
         let named = HashSet::from(named);
         for (file, expected) in [
-            ("0a-1.0", true),
-            ("0a-1.4096", true),
-            ("0a-10.0", false),
-            ("0a-1", false),
-            ("bundle-77", true),
-            ("bundle-778", false),
-            ("bundle-77.part", false),
+            ("0a-1.0", Some("0a-1.")),
+            ("0a-1.4096", Some("0a-1.")),
+            ("0a-10.0", None),
+            ("0a-1", None),
+            ("bundle-77", Some("bundle-77")),
+            ("bundle-778", None),
+            ("bundle-77.part", None),
         ] {
-            assert_eq!(is_named(&named, file), expected, "{file}");
+            assert_eq!(name_in(&named, file), expected, "{file}");
         }
     }
 }

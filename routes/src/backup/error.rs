@@ -15,6 +15,8 @@ pub(super) enum BackupError {
     NoTable,
     /// 500: the database's folder did not stay as it was.
     Changed(String),
+    /// 503: a stored file went while the others were looked for.
+    Replaced,
     Database(DatabaseError),
     /// 507 where there is no room for it, else 500.
     File(FileError),
@@ -59,6 +61,12 @@ impl From<BackupError> for ApiError {
             BackupError::Changed(path) => internal(format!(
                 "The database's file {path} changed while it was copied"
             )),
+            BackupError::Replaced => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "GW503",
+                "A stored object was replaced while the backup was made: make it again",
+            )
+            .retry_after(),
             BackupError::Database(error) => error.into(),
             BackupError::File(FileError::Full) => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,

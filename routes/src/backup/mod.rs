@@ -11,7 +11,8 @@
 //!
 //! The database is copied while nobody else is answered, so that all of it is of one moment; it is
 //! written beside the stored objects before the first byte is sent, so that a slow reader keeps nobody
-//! waiting. A stored object that is replaced while it is sent ends the answer before its end.
+//! waiting. Where a stored object is replaced before it is sent, there is no backup, or one that ends too
+//! soon: never one that lacks it.
 //!
 //! Secrets of functions are in it as they are in the database: sealed with a key that is not. What the
 //! applications wrote to the virtual machine's disk is not in it.

@@ -1,6 +1,6 @@
 //! Backups of a database that is told, read by a tar reader that is not ours.
 
-use std::{collections::BTreeMap, io::Read as _};
+use std::{cell::Cell, collections::BTreeMap, io::Read as _};
 
 use data_encoding::HEXLOWER;
 use futures::executor::block_on;
@@ -25,8 +25,13 @@ fn files() -> BTreeMap<&'static str, Vec<u8>> {
     ])
 }
 
-/// A router before a database of these files; `shrink` are bytes that the last reading lacks.
-fn router(shrink: usize) -> Router<Fake> {
+fn router() -> Router<Fake> {
+    of(0, false)
+}
+
+/// A router before a database of these files. `shrink` are bytes that every reading lacks; `replaced` says
+/// that an object is there the first time that it is asked for, and then no more.
+fn of(shrink: usize, replaced: bool) -> Router<Fake> {
     let router = fixture::router();
     let has = |name: &str, bytes: &[u8]| {
         let mut files = router.world().files.files.borrow_mut();
@@ -36,6 +41,7 @@ fn router(shrink: usize) -> Router<Fake> {
     has(&format!("{VERSION}.9"), b", and its end");
     has("function-01", b"a bundle");
     has("0000.0", b"nobody's");
+    let asked = Cell::new(false);
     *router.world().more.borrow_mut() = Some(Box::new(move |sql, parameters| {
         Some(match sql {
             sql if sql.starts_with("with recursive") => {
@@ -48,17 +54,23 @@ fn router(shrink: usize) -> Router<Fake> {
                 column(folders.into_iter().chain(files).map(|row| row.to_string()))
             }
             sql if sql.starts_with("select pg_read_binary_file") => {
-                let asked = parameters[0].as_ref().unwrap();
-                let asked: Vec<(String, usize, usize)> = serde_json::from_str(asked).unwrap();
+                let pieces = parameters[0].as_ref().unwrap();
+                let pieces: Vec<(String, usize, usize)> = serde_json::from_str(pieces).unwrap();
                 let files = files();
-                column(asked.into_iter().map(|(path, from, length)| {
+                column(pieces.into_iter().map(|(path, from, length)| {
                     let end = (from + length).min(files[path.as_str()].len() - shrink);
                     format!("\\x{}", HEXLOWER.encode(&files[path.as_str()][from..end]))
                 }))
             }
             sql if sql.starts_with("select to_json(name)") => {
-                let named = [format!("{VERSION}."), "function-01".to_owned()];
-                column(named.into_iter().map(|name| json!(name).to_string()))
+                // The last never had a file, as a row that somebody wrote by hand.
+                let named = [&format!("{VERSION}."), "function-01", "orphan."]
+                    .map(|name| json!(name).to_string());
+                let gone = replaced.then(|| {
+                    let first = !asked.replace(true);
+                    first.then(|| json!("22.").to_string())
+                });
+                column(named.into_iter().chain(gone.flatten()))
             }
             sql if sql.contains("'created_at', to_char") => column(
                 [
@@ -95,7 +107,7 @@ fn send(router: &Router<Fake>, request: Request<Body>) -> http::Response<Body> {
 
 #[test]
 fn a_backup_has_the_database_the_files_and_what_it_holds() {
-    let router = router(0);
+    let router = router();
     let before = router.world().files.files.borrow().clone();
     let response = send(&router, trusted("GET /gateway/backup"));
     assert_eq!(response.status(), StatusCode::OK);
@@ -149,14 +161,17 @@ fn a_backup_has_the_database_the_files_and_what_it_holds() {
     run_tasks(&router);
     assert!(*router.world().files.files.borrow() == before);
     let statements = router.world().statements.borrow();
-    let begun = statements.iter().position(|sql| sql == "BEGIN").unwrap();
-    assert_eq!(statements[begun + 1], "CHECKPOINT");
-    assert_eq!(statements.last().unwrap(), "COMMIT");
+    let at = |wanted: &str| statements.iter().position(|sql| sql == wanted).unwrap();
+    assert_eq!(at("CHECKPOINT"), at("BEGIN") + 1);
+    let read = statements
+        .iter()
+        .rposition(|sql| sql.contains("pg_read_binary_file"));
+    assert_eq!(Some(at("COMMIT") - 1), read);
 }
 
 #[test]
 fn a_reader_that_leaves_leaves_nothing() {
-    let router = router(0);
+    let router = router();
     let before = router.world().files.files.borrow().clone();
     drop(send(&router, trusted("GET /gateway/backup")));
     run_tasks(&router);
@@ -165,7 +180,7 @@ fn a_reader_that_leaves_leaves_nothing() {
 
 #[test]
 fn a_file_that_goes_meanwhile_ends_the_answer() {
-    let router = router(0);
+    let router = router();
     let response = send(&router, trusted("GET /gateway/backup"));
     let gone = format!("{VERSION}.0");
     router.world().files.files.borrow_mut().remove(&gone);
@@ -176,7 +191,7 @@ fn a_file_that_goes_meanwhile_ends_the_answer() {
 
 #[test]
 fn a_database_that_changes_meanwhile_is_not_backed_up() {
-    let router = router(1);
+    let router = of(1, false);
     let before = router.world().files.files.borrow().clone();
     let (head, body) = answer(&router, trusted("GET /gateway/backup"));
     assert_eq!(head.status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -191,8 +206,25 @@ fn a_database_that_changes_meanwhile_is_not_backed_up() {
 }
 
 #[test]
+fn an_object_that_is_replaced_meanwhile_is_not_left_out() {
+    let router = of(0, true);
+    let before = router.world().files.files.borrow().clone();
+    let (head, body) = answer(&router, trusted("GET /gateway/backup"));
+    assert_eq!(
+        (head.status.as_u16(), &head.headers["retry-after"]),
+        (503, &"1".parse().unwrap())
+    );
+    assert!(
+        body.contains("replaced while the backup was made"),
+        "{body}"
+    );
+    run_tasks(&router);
+    assert!(*router.world().files.files.borrow() == before);
+}
+
+#[test]
 fn it_is_for_the_page_and_the_secret_key_alone() {
-    let router = router(0);
+    let router = router();
     let status = |request| answer(&router, request).0.status;
     assert_eq!(status(request("GET /gateway/backup")), 401);
     let keys = keys();
