@@ -5,7 +5,7 @@
 //!
 //! | entry | what it is |
 //! | --- | --- |
-//! | `manifest.json` | [`Manifest`]: what it is of, and what is in it |
+//! | `manifest.json` | `Manifest`: what it is of, and what is in it |
 //! | `database.tar` | the database's own folder, as Postgres starts from it: roles, keys, settings and all |
 //! | `storage/<file>` | the bytes of each stored object, and of each application's and function's bundle |
 //!
