@@ -44,6 +44,7 @@
 // What the sources may read (declared in src/build.d.ts):
 //   GATEWAY_PATTERN   which URLs the service worker answers
 //   GATEWAY_VERSION   hash of everything that is built; page and workers compare it
+//   NEWEST_MIGRATION  the number of the last migration of the database that this build has
 //   GATEWAY_FILES     service worker only: what a page needs, with hashes, to be kept for offline
 //   DATABASE_WORKER   pages only: the database worker's file, relative to the script
 //   SAMPLES           pages only: each sample app's archive, relative to the script
@@ -187,8 +188,10 @@ async function emptyPostgres() {
   return emit(known);
 }
 const empty = await emptyPostgres();
+const migrations = readdirSync(path.join(root, '../vm-bridge/database/migrations')).map((name) => Number.parseInt(name, 10));
 const define = {
   GATEWAY_VERSION: text(id),
+  NEWEST_MIGRATION: text(Math.max(...migrations)),
   GATEWAY_PATTERN: text(readFileSync(path.join(generated, 'pattern.txt'), 'utf8').trim()),
   'process.env.NODE_ENV': text(development ? 'development' : 'production'),
   EMPTY_POSTGRES: text(`./${empty}`),

@@ -4,6 +4,8 @@
 declare const GATEWAY_PATTERN: string;
 /** Hash of everything that is built; the page and its workers compare it. */
 declare const GATEWAY_VERSION: string;
+/** The number of the last migration of the database that this build has. */
+declare const NEWEST_MIGRATION: number;
 /** The files that a page needs and their hashes, as `integrity` takes them. The service worker only. */
 declare const GATEWAY_FILES: Record<string, string>;
 /** As `GATEWAY_FILES`: those that are kept once they were fetched. The service worker only. */

@@ -185,6 +185,10 @@ describe('a backup', () => {
       assert.equal(code, 1, stderr);
       assert.ok(stderr.includes(`it has ${JSON.stringify(name)} in it`), stderr);
     }
+    // One of a gateway that knows more: it is refused before anything gives way to it.
+    writeFileSync(file, Buffer.from(backup.toString('latin1').replace(/"migration": \d\d/, '"migration": 99'), 'latin1'));
+    const newer = await refused('--restore', file);
+    assert.match(newer.stderr, /made by a newer gateway/);
     // A database that Postgres does not open.
     const damaged = Buffer.from(backup);
     const version = damaged.indexOf('global/pg_control\0');

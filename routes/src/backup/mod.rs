@@ -52,6 +52,7 @@ struct Manifest<'a> {
 #[derive(Debug, Serialize)]
 struct DatabasePart<'a> {
     postgres: &'a str,
+    migration: u32,
     bytes: u64,
 }
 
@@ -98,6 +99,7 @@ async fn make<W: World + 'static>(
         created_at: &facts.created_at,
         database: DatabasePart {
             postgres: &facts.postgres,
+            migration: facts.migration,
             bytes,
         },
         storage: StoragePart {

@@ -27,6 +27,8 @@ pub(super) struct Piece<'a> {
 pub(super) struct Facts {
     pub(super) created_at: String,
     pub(super) postgres: String,
+    /// The number of the gateway's last migration that the database has.
+    pub(super) migration: u32,
     /// The names of the project's secrets.
     pub(super) secrets: Vec<String>,
 }
@@ -73,6 +75,7 @@ pub(super) fn facts() -> Statement {
         "select json_build_object(
             'created_at', to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
             'postgres', current_setting('server_version'),
+            'migration', (select max(number) from gateway.migrations),
             'secrets', (select coalesce(json_agg(name order by name), '[]') from gateway.secrets))",
         [],
     )

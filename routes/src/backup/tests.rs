@@ -74,7 +74,7 @@ fn of(shrink: usize, replaced: bool) -> Router<Fake> {
             }
             sql if sql.contains("'created_at', to_char") => column(
                 [
-                    json!({"created_at": "2026-11-27T20:00:00Z", "postgres": "17.5",
+                    json!({"created_at": "2026-11-27T20:00:00Z", "postgres": "17.5", "migration": 41,
                     "secrets": ["A", "B"]})
                     .to_string(),
                 ]
@@ -131,7 +131,7 @@ fn a_backup_has_the_database_the_files_and_what_it_holds() {
         json!({
             "format": 1, "project": "default", "gateway": env!("CARGO_PKG_VERSION"),
             "created_at": "2026-11-27T20:00:00Z",
-            "database": {"postgres": "17.5", "bytes": inner.len()},
+            "database": {"postgres": "17.5", "migration": 41, "bytes": inner.len()},
             "storage": {"files": 3, "bytes": 30},
             "secrets": {"held": true, "sealed": true, "names": ["A", "B"]},
         })

@@ -11,7 +11,8 @@ export interface BackupManifest {
   /** The version of the gateway that made it. */
   gateway: string;
   created_at: string;
-  database: { postgres: string; bytes: number };
+  /** `migration` is the number of the last one that it has. */
+  database: { postgres: string; migration: number; bytes: number };
   storage: { files: number; bytes: number };
   /** The secrets of functions in it. They are sealed with a key that is not in it. */
   secrets: { held: boolean; sealed: boolean; names: string[] };
@@ -97,9 +98,12 @@ async function manifestOf({ header, body }: ParsedTarEntry): Promise<BackupManif
     throw none();
   }
   if (typeof manifest.format !== 'number') throw none();
-  if (manifest.format !== format) throw new NotABackup(`The backup was made by gateway ${manifest.gateway}, which is newer than this one: update this one first.`);
   const { database, storage, secrets } = manifest;
-  if (!database || !storage || !Array.isArray(secrets?.names)) throw none();
+  // What a later version made would not be opened, and what was there before would be gone by then.
+  if (manifest.format !== format || (database?.migration ?? 0) > NEWEST_MIGRATION) {
+    throw new NotABackup(`The backup was made by a newer gateway (${manifest.gateway}): update this one first.`);
+  }
+  if (typeof database?.migration !== 'number' || !storage || !Array.isArray(secrets?.names)) throw none();
   return manifest as BackupManifest;
 }
 
