@@ -1,5 +1,6 @@
 // A database in the origin private file system: PGlite's pool of sync access handles, made to survive being killed.
 import { OpfsAhpFS } from '@electric-sql/pglite/opfs-ahp';
+import { held } from '../files/held.ts';
 import { filesOf, parseTable, replay } from './table.ts';
 
 const stateFile = 'state.txt';
@@ -53,7 +54,7 @@ export async function opfsServes(): Promise<boolean> {
     const directory = await root.getDirectoryHandle(name, { create: true });
     for (let index = 0; index < 300; index++) {
       const file = await directory.getFileHandle(String(index), { create: true });
-      handles.push(await file.createSyncAccessHandle());
+      handles.push(await held(file, file.createSyncAccessHandle()));
     }
     return true;
   } catch {
@@ -81,7 +82,7 @@ export async function opfsRemove(project: string): Promise<void> {
 export async function opfsFiles(project: string, exists: boolean): Promise<OpfsAhpFS> {
   const directory = (await folder(project, !exists))!;
   if (exists) await checkWhole(directory);
-  const rewrite = await (await directory.getFileHandle(rewriteFile, { create: true })).createSyncAccessHandle();
+  const rewrite = await access(directory, rewriteFile);
   // The table is whole: a rewrite that was under way is over, and is out of date with the next change.
   write(rewrite, '');
   return new Files(name(project), rewrite);
@@ -121,12 +122,17 @@ async function checkWhole(directory: FileSystemDirectoryHandle): Promise<void> {
 
 async function read(directory: FileSystemDirectoryHandle, file: string): Promise<string | undefined> {
   const handle = await directory.getFileHandle(file).catch(() => undefined);
-  return (await handle?.getFile())?.text();
+  return handle && (await held(handle, handle.getFile())).text();
+}
+
+async function access(directory: FileSystemDirectoryHandle, file: string): Promise<FileSystemSyncAccessHandle> {
+  const handle = await directory.getFileHandle(file, { create: true });
+  return held(handle, handle.createSyncAccessHandle());
 }
 
 /** A cut-off end is cut off where it is; a table is written whole, and found whole beside it if that is interrupted. */
 async function mend(directory: FileSystemDirectoryHandle, state: string, damaged: string): Promise<void> {
-  const handle = await (await directory.getFileHandle(stateFile, { create: true })).createSyncAccessHandle();
+  const handle = await access(directory, stateFile);
   try {
     if (damaged.startsWith(state)) handle.truncate(new TextEncoder().encode(state).length);
     else write(handle, state);

@@ -1,5 +1,6 @@
 // Files in the origin private file system. A service worker has no synchronous handles; it has streams that replace a file
 // when they are closed.
+import { held } from './held.ts';
 import { type FileEntry, type FileStore, unlessMissing } from './store.ts';
 
 /** Whether this browser has the API. */
@@ -12,7 +13,7 @@ export const opfsStore: FileStore = {
   async create(project, name) {
     const directory = await folder(project, true);
     const handle = await directory!.getFileHandle(name, { create: true });
-    const writable = await handle.createWritable();
+    const writable = await held(handle, handle.createWritable());
     return {
       write: (chunk) => writable.write(chunk as Uint8Array<ArrayBuffer>),
       close: () => writable.close(),
@@ -25,13 +26,14 @@ export const opfsStore: FileStore = {
   },
   async read(project, name, from, to) {
     const directory = await folder(project, true);
-    const file = await (await directory!.getFileHandle(name)).getFile();
+    const handle = await directory!.getFileHandle(name);
+    const file = await held(handle, handle.getFile());
     return file.slice(from, to).stream();
   },
   async size(project, name) {
     const directory = await folder(project, false);
     const handle = await directory?.getFileHandle(name).catch(unlessMissing);
-    return (await handle?.getFile())?.size;
+    return handle && (await held(handle, handle.getFile())).size;
   },
   async remove(project, name) {
     const directory = await folder(project, false);
@@ -43,7 +45,7 @@ export const opfsStore: FileStore = {
     if (!directory) return entries;
     for await (const handle of directory.values()) {
       // One that was removed meanwhile is none.
-      const file = handle.kind === 'file' ? await (handle as FileSystemFileHandle).getFile().catch(unlessMissing) : undefined;
+      const file = handle.kind === 'file' ? await held(handle, (handle as FileSystemFileHandle).getFile()).catch(unlessMissing) : undefined;
       if (file) entries.push([file.name, file.size, file.lastModified]);
     }
     return entries;

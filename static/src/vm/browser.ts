@@ -3,6 +3,7 @@
 import type { Host } from 'glue:machine';
 import v86 from '../../node_modules/v86/build/v86.wasm';
 import type { FromFrame, FromIsolate, ToIsolate } from '../functions/messages.ts';
+import { held } from '../files/held.ts';
 import { Together } from '../functions/together.ts';
 import { hash, unpack } from './bytes.ts';
 
@@ -49,7 +50,8 @@ export function browserHost(project: string, image: URL, pages: Pages): Host {
     async open(name) {
       const root = await navigator.storage.getDirectory();
       const folder = await (await root.getDirectoryHandle('vm', { create: true })).getDirectoryHandle(encodeURIComponent(project), { create: true });
-      return (await folder.getFileHandle(name, { create: true })).createSyncAccessHandle();
+      const file = await folder.getFileHandle(name, { create: true });
+      return held(file, file.createSyncAccessHandle());
     },
     prepare: () => Promise.all([loadV86(), compiled()]),
     async emulate(options) {
