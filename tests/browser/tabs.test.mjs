@@ -123,7 +123,8 @@ test('an answer that was lost is asked for again, also over a kill of the servic
 
 test('who signs out in one tab is signed out in the other', async () => {
   await tabs[1].evaluate(() => auth.signOut());
+  // What one process stores another one may see a moment later.
+  await tabs[0].waitForFunction(() => heard.includes('SIGNED_OUT'));
   const kept = await both(async () => (await auth.getSession()).data.session);
   assert.deepEqual(kept, [null, null]);
-  await tabs[0].waitForFunction(() => heard.includes('SIGNED_OUT'));
 });
