@@ -168,6 +168,8 @@ const turn = async ({ page: of }, work) => {
 };
 
 if (wanted('warm')) {
+  // Isolates are reached through the worker that has the machine, too.
+  if (hosts[machine]) await rested(spares);
   const times = Object.fromEntries([...Object.keys(hosts), worker].map((name) => [name, []]));
   for (let round = -1; round < rounds; round++) {
     for (const [name, host] of Object.entries(hosts)) {
