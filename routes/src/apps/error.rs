@@ -86,10 +86,9 @@ impl From<Unavailable> for AppError {
 
 impl From<DatabaseError> for AppError {
     fn from(error: DatabaseError) -> Self {
-        const UNDEFINED_TABLE: &str = "42P01";
         const UNIQUE: &str = "23505";
         match error.sqlstate() {
-            Some(UNDEFINED_TABLE) => Self::NoTable,
+            _ if error.lacks_table() => Self::NoTable,
             Some(UNIQUE) if error.constraint() == Some("apps_port_key") => Self::PortTaken,
             Some(_) | None => Self::Database(error),
         }

@@ -53,7 +53,8 @@ pub(super) async fn copy<W: World + 'static>(
         let [_, facts, named, entries] = results.as_slice() else {
             return Err(DatabaseError::RolledBack.into());
         };
-        let facts = values::<Facts>(facts).next().unwrap_or_default();
+        // Without them it could not be said what the backup holds.
+        let facts = values::<Facts>(facts).next().ok_or(BackupError::NoTable)?;
         let named: HashSet<String> = values(named).collect();
         let entries: Vec<Entry> = values(entries).collect();
         // It goes on while the database is read, and after: of many files it takes longer than the database
@@ -107,7 +108,7 @@ async fn write<W: World>(
         gathered: BytesMut::new(),
         written: 0,
     };
-    let mut plan = plan(entries).into_iter().peekable();
+    let mut plan = plan(entries).into_iter();
     let mut read: Vec<Bytes> = Vec::new();
     for entry in entries {
         let kind = if entry.is_directory {

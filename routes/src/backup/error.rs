@@ -24,10 +24,10 @@ pub(super) enum BackupError {
 
 impl From<DatabaseError> for BackupError {
     fn from(error: DatabaseError) -> Self {
-        const UNDEFINED_TABLE: &str = "42P01";
-        match error.sqlstate() {
-            Some(UNDEFINED_TABLE) => Self::NoTable,
-            Some(_) | None => Self::Database(error),
+        if error.lacks_table() {
+            Self::NoTable
+        } else {
+            Self::Database(error)
         }
     }
 }

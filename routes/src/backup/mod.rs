@@ -24,7 +24,7 @@ mod stream;
 
 use std::rc::Rc;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use serde::Serialize;
 
 use crate::{ApiError, Body, World, project::Project, tar, vm};
@@ -126,7 +126,6 @@ async fn make<W: World + 'static>(
     }));
     let length = parts.iter().map(Part::length).sum::<u64>() + tar::END.len() as u64;
     let mut response = Response::new(Body::Stream(stream::tar(files, staged, parts)));
-    *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     let media = HeaderValue::from_static("application/x-tar");
     headers.insert(header::CONTENT_TYPE, media);

@@ -23,7 +23,7 @@ pub(super) struct Piece<'a> {
 }
 
 /// What the manifest says.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Facts {
     pub(super) created_at: String,
     pub(super) postgres: String,

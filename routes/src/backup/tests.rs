@@ -206,6 +206,22 @@ fn a_database_that_changes_meanwhile_is_not_backed_up() {
 }
 
 #[test]
+fn a_backup_that_could_not_say_what_it_holds_is_not_made() {
+    let router = router();
+    let before = router.world().files.files.borrow().clone();
+    let more = router.world().more.take().unwrap();
+    *router.world().more.borrow_mut() = Some(Box::new(move |sql, parameters| {
+        let is_facts = sql.contains("'created_at', to_char");
+        is_facts
+            .then(|| column(std::iter::empty()))
+            .or_else(|| more(sql, parameters))
+    }));
+    let (head, body) = answer(&router, trusted("GET /gateway/backup"));
+    assert_eq!(head.status, StatusCode::NOT_FOUND, "{body}");
+    assert!(*router.world().files.files.borrow() == before);
+}
+
+#[test]
 fn an_object_that_is_replaced_meanwhile_is_not_left_out() {
     let router = of(0, true);
     let before = router.world().files.files.borrow().clone();

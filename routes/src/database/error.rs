@@ -32,6 +32,12 @@ impl DatabaseError {
         }
     }
 
+    /// Whether a table is not there: the database is not one that the gateway made.
+    pub fn lacks_table(&self) -> bool {
+        const UNDEFINED_TABLE: &str = "42P01";
+        self.sqlstate() == Some(UNDEFINED_TABLE)
+    }
+
     /// The constraint that a refused statement broke.
     pub fn constraint(&self) -> Option<&str> {
         match self {

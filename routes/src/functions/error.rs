@@ -95,10 +95,10 @@ impl From<AppError> for FunctionError {
 
 impl From<DatabaseError> for FunctionError {
     fn from(error: DatabaseError) -> Self {
-        const UNDEFINED_TABLE: &str = "42P01";
-        match error.sqlstate() {
-            Some(UNDEFINED_TABLE) => Self::NoTable,
-            Some(_) | None => Self::Database(error),
+        if error.lacks_table() {
+            Self::NoTable
+        } else {
+            Self::Database(error)
         }
     }
 }

@@ -148,9 +148,8 @@ fn missing() -> ApiError {
 /// An id that is none names no message; a database that was not made by the gateway has no outbox.
 fn failed(error: DatabaseError) -> ApiError {
     const INVALID_TEXT: &str = "22P02";
-    const UNDEFINED_TABLE: &str = "42P01";
-    match error.sqlstate() {
-        Some(INVALID_TEXT | UNDEFINED_TABLE) => missing(),
-        Some(_) | None => error.into(),
+    if error.sqlstate() == Some(INVALID_TEXT) || error.lacks_table() {
+        return missing();
     }
+    error.into()
 }
