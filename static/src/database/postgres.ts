@@ -2,7 +2,7 @@
 import { PGlite, type PGliteOptions } from '@electric-sql/pglite';
 import { pgcrypto } from '@electric-sql/pglite/contrib/pgcrypto';
 import { uuid_ossp } from '@electric-sql/pglite/contrib/uuid_ossp';
-import { failOnDeepStatements } from './stack.ts';
+import { exchange } from './exchange.ts';
 import { text } from './text.ts';
 
 const searchPath = '"$user", public, extensions';
@@ -58,7 +58,6 @@ const changes = [
  * Emscripten's file system: where none of its changing calls was made, there is nothing to make durable.
  */
 export function session(pglite: PGlite): Postgres {
-  failOnDeepStatements(pglite);
   const files = pglite.Module.FS as unknown as FileSystem;
   // What opening wrote is not known to be durable.
   let changed = true;
@@ -71,7 +70,7 @@ export function session(pglite: PGlite): Postgres {
     };
   }
   return {
-    exec: (messages) => pglite.execProtocolRawSync(messages),
+    exec: exchange(pglite),
     wrote() {
       const wrote = changed;
       changed = false;

@@ -10,7 +10,7 @@ import databaseWasm from '../../generated/database/database_bg.wasm';
 import gatewayWasm from '../../generated/gateway/gateway_bg.wasm';
 import { copyOf, unpack, type BackupManifest } from '../backup/archive.ts';
 import { openPostgres } from '../database/postgres.ts';
-import { failOnDeepStatements } from '../database/stack.ts';
+import { exchange } from '../database/exchange.ts';
 import { Supervised } from '../wasm/instance.ts';
 import { openDirectory } from './directory.ts';
 import type { FileStore } from '../files/store.ts';
@@ -205,14 +205,14 @@ async function open({ pglite, dataDir, restore }: HostOptions, files: FileStore)
 
 /** The same queue as in the browser's database worker, before a session of this process. */
 function serve(pglite: PGlite, options: Options): Database {
-  failOnDeepStatements(pglite);
+  const ask = exchange(pglite);
   // A statement holds the whole process up. After a long one the queue pauses, as if to make it durable, and hears what came
   // meanwhile: a client that left takes its request out. Nothing else is to be done: the operating system has the files.
   let long = false;
   const session: Session = {
     exec(messages) {
       const begin = performance.now();
-      const answer = pglite.execProtocolRawSync(messages);
+      const answer = ask(messages);
       long = performance.now() - begin > 20;
       return answer;
     },
