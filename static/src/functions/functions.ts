@@ -156,19 +156,20 @@ export async function deployFunction(call: Call, bundler: Bundler, name: string,
 
 /** What the deployed version was made of: nothing where there is none, or where it has nothing of ours. */
 async function lockOf(call: Call, name: string): Promise<Import[]> {
-  const archive = await sourceOf(call, name).catch((error: unknown) => {
+  const described = 'bundle/meta.json';
+  const archive = await sourceOf(call, name, undefined, (path) => path === described).catch((error: unknown) => {
     if (error instanceof Refused && error.status === 404) return undefined;
     throw error;
   });
-  const meta = archive?.get('bundle/meta.json');
+  const meta = archive?.get(described);
   return meta ? ((JSON.parse(new TextDecoder().decode(meta)) as Partial<Meta>).imports ?? []) : [];
 }
 
-/** A deployed archive, the active version's without another number. */
-export async function sourceOf(call: Call, name: string, version?: number): Promise<Map<string, Uint8Array>> {
+/** A deployed archive, or what is wanted of it; the active version's without another number. */
+export async function sourceOf(call: Call, name: string, version?: number, wanted?: (path: string) => boolean): Promise<Map<string, Uint8Array>> {
   const response = await call(functionPath(name, `/source${version === undefined ? '' : `?version=${version}`}`));
   const { unzip } = await import('./bundle/archive.ts');
-  return unzip(new Uint8Array(await response.arrayBuffer()));
+  return unzip(new Uint8Array(await response.arrayBuffer()), wanted);
 }
 
 /** The files as they were given. */

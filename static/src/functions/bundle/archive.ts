@@ -54,8 +54,9 @@ function paxPath(records: Uint8Array): string | undefined {
   return path;
 }
 
-export function unzip(archive: Uint8Array): Files {
-  return new Map(Object.entries(unzipSync(archive)).filter(([path]) => !path.endsWith('/')));
+/** The files of an archive, or those of them that are wanted. */
+export function unzip(archive: Uint8Array, wanted: (path: string) => boolean = () => true): Files {
+  return new Map(Object.entries(unzipSync(archive, { filter: ({ name }) => !name.endsWith('/') && wanted(name) })));
 }
 
 /** What routes and the machine take, in bytes. */

@@ -10,14 +10,22 @@ export { NotBundled, shown } from './bundle.ts';
 const cacheName = 'gateway-function-packages';
 
 let starting: Promise<void> | undefined;
+const bundlers = new Map<string, Bundler>();
 
-/** The bundler; esbuild is started once. */
+/** The bundler of some registries: one of each, for what it has read is of use to the next bundle. */
 export async function bundlerInBrowser({ registries = publicRegistries }: { registries?: World['registries'] } = {}): Promise<Bundler> {
   starting ??= esbuild.initialize({ wasmURL: new URL(ESBUILD_WASM, import.meta.url).href });
   await starting.catch((error: unknown) => {
     starting = undefined;
     throw error;
   });
+  const key = JSON.stringify([registries.npm, registries.jsr]);
+  const bundler = bundlers.get(key) ?? bundlerOf(registries);
+  bundlers.set(key, bundler);
+  return bundler;
+}
+
+function bundlerOf(registries: World['registries']): Bundler {
   return new Bundler({
     esbuild,
     // Another site gets nothing of ours with it.

@@ -1,5 +1,5 @@
 // One module out of a function's files, and the archive that is deployed:
-//   bundle/index.js, index.js.map   everything the function needs, no import left; the map has the sources in it
+//   bundle/index.js, index.js.map   everything the function needs, no import left; the map has the user's sources in it
 //   bundle/files/**                 what it reads at run time, under the paths it has among the sources
 //   bundle/meta.json                `Meta`
 //   source/**                       the files as they were given
@@ -11,6 +11,7 @@ import { Lock, type Import } from './lock.ts';
 import { Modules, type Content } from './modules.ts';
 import { Fault, NotBundled, shown, type Problem } from './problems.ts';
 import { addressOf, inside, readProject, root, type Project, type ProjectOptions } from './project.ts';
+import { Rebuilds } from './rebuilds.ts';
 import { Shipped } from './shipped.ts';
 import { bytesOfItself, wasmModule } from './wasm.ts';
 import type { World } from './world.ts';
@@ -40,12 +41,19 @@ export interface Bundle {
 
 export type SourceFiles = Record<string, Uint8Array>;
 
-/** Bundlers share what they have read of the project's own packages. */
+interface Job {
+  project: Project;
+  modules: Modules;
+}
+
+/** Bundlers share what they have read of the project's own packages, and of those of the function before. */
 export class Bundler {
   readonly #shipped: Shipped;
+  readonly #rebuilds: Rebuilds<Job>;
 
   constructor(readonly world: World) {
     this.#shipped = new Shipped(world.shipped);
+    this.#rebuilds = new Rebuilds(world.esbuild);
   }
 
   /** Throws `NotBundled`, with a place for each problem that has one. */
@@ -77,12 +85,11 @@ export class Bundler {
   async #build(project: Project, modules: Modules): Promise<{ code: Uint8Array; map: Uint8Array; reached: string[]; hasNode: boolean; warnings: Message[] }> {
     let result: BuildResult<{ write: false; metafile: true }>;
     try {
-      result = await this.world.esbuild.build({
+      result = await this.#rebuilds.build({
         ...settings,
         entryPoints: [addressOf(project.entrypoint)],
         tsconfigRaw: { compilerOptions: project.compilerOptions },
-        plugins: [plugin(project, modules)],
-      });
+      }, plugin, { project, modules });
     } catch (error) {
       const { errors } = error as { errors?: Message[] };
       throw errors ? new NotBundled(errors.map(problem)) : error;
@@ -114,6 +121,8 @@ const settings = {
   platform: 'neutral',
   outfile: 'index.js',
   sourcemap: 'external',
+  // Packages are where they came from; the user's own are put in (`sourceMap`).
+  sourcesContent: false,
   charset: 'utf8',
   // Less than half is left for an emulated machine to take and parse. Names stay: stacks have them.
   minifySyntax: true,
@@ -138,7 +147,7 @@ const name = (address: string): { path: string; namespace: string } => {
 };
 const address = (path: string, scheme: string) => (scheme === namespace ? addressOf(path) : `${scheme}:${path}`);
 
-function plugin(project: Project, modules: Modules): Plugin {
+function plugin(job: () => Job): Plugin {
   return {
     name: 'functions',
     setup(build) {
@@ -149,16 +158,16 @@ function plugin(project: Project, modules: Modules): Plugin {
           const importer = address(asked.importer, asked.namespace);
           if (asked.path === bytesOfItself) return name(importer);
           const kind = asked.kind.startsWith('require') ? 'require' : asked.kind === 'dynamic-import' ? 'dynamic' : 'import';
-          const found = await modules.resolve(asked.path, { importer, kind, type: asked.with.type });
+          const found = await job().modules.resolve(asked.path, { importer, kind, type: asked.with.type });
           return { ...name(found.address), sideEffects: found.pure ? false : undefined };
         } catch (error) {
           return { errors: [refusal(error, asked.namespace === namespace ? undefined : `${asked.namespace}:${asked.importer}`)] };
         }
       });
-      build.onLoad({ filter: /.*/, namespace: 'meta' }, ({ path }) => ({ contents: meta(path, path === project.entrypoint), loader: 'js' }));
+      build.onLoad({ filter: /.*/, namespace: 'meta' }, ({ path }) => ({ contents: meta(path, path === job().project.entrypoint), loader: 'js' }));
       build.onLoad({ filter: /.*/ }, async (asked) => {
         try {
-          const loaded = await modules.load(address(asked.path, asked.namespace), asked.with.type);
+          const loaded = await job().modules.load(address(asked.path, asked.namespace), asked.with.type);
           return { ...(await readable(loaded)), ...(asked.namespace === namespace ? withMeta(loaded, asked.path) : {}) } as never;
         } catch (error) {
           return { errors: [refusal(error)] };
@@ -207,12 +216,9 @@ export const __import_meta_main = ${main};
 function sourceMap(text: string, project: Project): Uint8Array {
   const map = JSON.parse(text) as { sources: string[]; sourcesContent: (string | null)[] };
   const own = `${namespace}:`;
-  map.sources = map.sources.map((source, index) => {
-    if (!source.startsWith(own)) return source;
-    const path = source.slice(own.length);
-    map.sourcesContent[index] = new TextDecoder().decode(project.files.get(path));
-    return path;
-  });
+  const written = map.sources.map((source) => (source.startsWith(own) ? source.slice(own.length) : undefined));
+  map.sourcesContent = written.map((path) => (path === undefined ? null : new TextDecoder().decode(project.files.get(path))));
+  map.sources = map.sources.map((source, index) => written[index] ?? source);
   return new TextEncoder().encode(JSON.stringify(map));
 }
 

@@ -19,7 +19,8 @@ export interface NodeOptions {
 
 export function bundlerInNode({ folder, catalogue, cache, registries = publicRegistries, fetch: fetchIt = fetch }: NodeOptions): Bundler {
   return new Bundler({
-    esbuild: esbuild as unknown as World['esbuild'],
+    // A build that goes on would keep the process from its end.
+    esbuild: { build: esbuild.build, version: esbuild.version } as unknown as World['esbuild'],
     fetch: fetchIt,
     kept: folderOf(cache ?? path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'supabase-lite-gateway/functions')),
     shipped: { catalogue, read: async (file) => readFile(path.join(folder, file)) },

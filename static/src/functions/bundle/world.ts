@@ -3,7 +3,7 @@ import type * as esbuild from 'esbuild-wasm';
 
 export interface World {
   /** The same version in all places: the same input gives the same bytes. */
-  esbuild: Pick<typeof esbuild, 'build' | 'version'>;
+  esbuild: Pick<typeof esbuild, 'build' | 'version'> & Partial<Pick<typeof esbuild, 'context'>>;
   fetch(url: string, init: { headers: Record<string, string> }): Promise<Response>;
   /** What was fetched before; the bundler checks what it gets from there as it checks what it fetches. */
   kept: Kept;
