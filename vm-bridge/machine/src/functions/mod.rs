@@ -120,6 +120,8 @@ struct Function {
     bundle: RefCell<Option<Rc<Bundle>>>,
     /// It is not the one that is deployed any more.
     is_over: Cell<bool>,
+    /// The one that was deployed before, until this one is there.
+    before: RefCell<Option<Rc<Function>>>,
 }
 
 type Booting = Shared<LocalBoxFuture<'static, Result<Isolate, Failure>>>;
@@ -303,7 +305,7 @@ impl Inner {
         Rc::clone(&entry.account)
     }
 
-    /// The function as it is deployed now; what was deployed before ends.
+    /// The function as it is deployed now; what was deployed before ends when this is there instead.
     fn function(&self, account: &Rc<Account>, spec: &Spec) -> Rc<Function> {
         let mut functions = self.functions.borrow_mut();
         let entry = functions.entry(spec.name.clone()).or_insert_with(|| Entry {
@@ -320,7 +322,8 @@ impl Inner {
                     if before.spec.sha256 == spec.sha256 {
                         function.bundle.replace(before.bundle.borrow().clone());
                     }
-                    before.end();
+                    before.is_over.set(true);
+                    function.before.replace(Some(before));
                 }
                 Rc::new(function)
             }
@@ -352,6 +355,10 @@ impl Inner {
             async move {
                 let booted = inner.boot(&function, &execution_id).await;
                 function.booting.replace(None);
+                // One that ends takes of the processor that this one needs to begin.
+                if let Some(before) = function.before.take() {
+                    before.end();
+                }
                 let isolate = booted?;
                 if function.is_over.get() {
                     isolate.retire("termination");
@@ -540,12 +547,16 @@ impl Function {
             booting: RefCell::default(),
             bundle: RefCell::default(),
             is_over: Cell::new(false),
+            before: RefCell::default(),
         }
     }
 
     /// Nobody asks it any more; whoever has asked is answered.
     fn end(&self) {
         self.is_over.set(true);
+        if let Some(before) = self.before.take() {
+            before.end();
+        }
         if let Some(isolate) = self.isolate.take() {
             isolate.retire("termination");
         }
