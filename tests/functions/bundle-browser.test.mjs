@@ -61,6 +61,21 @@ describe('the same bytes as under Node', () => {
     });
   }
 
+  test('whatever was bundled before, or is at the same time', async () => {
+    const version = (word, more = '') => ({ 'index.ts': `import { Hono } from "npm:hono"; import { word } from "./word.ts"; ${more} const app = new Hono(); app.get("/", (c) => c.text(word)); export default app;`, 'word.ts': `export const word = ${JSON.stringify(word)};` });
+    const node = bundler({ cache: path.join(folder, 'cache'), registries: stand.registries });
+    const under = async (files) => Buffer.from((await node.bundle(bytes(files))).zip).toString('base64');
+    const [one, two, three] = [version('one'), version('two', 'import "npm:left-pad@1";'), version('three', 'import { z } from "npm:zod"; console.log(z.string().parse(word));')];
+    const expected = await Promise.all([one, two, three].map(under));
+    assert.equal((await inPage(one)).zip, expected[0]);
+    assert.match((await inPage(version('four', 'import "./absent.ts";'))).message, /There is no file absent\.ts/);
+    assert.equal((await inPage(two)).zip, expected[1]);
+    assert.deepEqual((await Promise.all([three, one, two, one].map((files) => inPage(files)))).map(({ zip }) => zip), [expected[2], expected[0], expected[1], expected[0]]);
+    // Another beginning has settings of its own.
+    assert.equal((await inPage({ ...one, 'main.ts': 'export default 1;' }, { entrypoint: 'main.ts' })).message, undefined);
+    assert.equal((await inPage(one)).zip, expected[0]);
+  });
+
   test('the same words for what is refused', async () => {
     const files = { 'index.ts': 'import "lodash";\nimport "./no.ts"; import "npm:none";' };
     const error = await bundler({ cache: path.join(folder, 'cache'), registries: stand.registries }).bundle(bytes(files)).catch((reason) => reason);

@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto';
 import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { SourceMap } from 'node:module';
 import { bundler, NotBundled } from '../../static/dist/node/bundler.mjs';
 import { assertWhole, bytes, opened, run, text } from './bundling.mjs';
@@ -41,6 +41,9 @@ before(async () => {
           'lib/node.js': 'exports.where = "node";', 'lib/browser.js': 'exports.where = "browser";',
         },
       },
+      // Long enough to be worth a module, and it matters when they run.
+      late: { '1.0.0': { 'package.json': { type: 'module', main: 'index.js' }, 'index.js': `export const seen = globalThis.before ?? 'nothing';\nexport const long = ${JSON.stringify('x'.repeat(40_000))};\nexport const here = () => { throw new Error(long.slice(0, 1)); };` } },
+      free: { '1.0.0': { 'package.json': { type: 'module', main: 'index.js', sideEffects: false }, 'index.js': `export const seen = 'nothing';\nexport const long = ${JSON.stringify('x'.repeat(40_000))};` } },
     },
     jsr: {
       '@lib/sum': {
@@ -65,12 +68,12 @@ const online = (more = {}) => bundler({ cache: path.join(folder, `cache-${(cache
 async function made(files, options, by = offline) {
   const { zip, warnings, meta } = await by.bundle(bytes(files), options);
   const bundle = opened(zip);
-  await assertWhole(bundle.code);
+  await assertWhole(bundle);
   assert.deepEqual(bundle.meta, meta);
   return { ...bundle, warnings, zip };
 }
 
-const answer = async (files, options, by, world) => (await run((await made(files, options, by)).code, world)).answer;
+const answer = async (files, options, by, world) => (await run(await made(files, options, by), world)).answer;
 
 /** What a bundle is refused with, a problem a line. */
 async function refused(files, options, by = offline) {
@@ -225,15 +228,17 @@ describe('over a network', () => {
 
   test('JSR: the highest version that was not taken back, its exports, what it imports', async () => {
     const source = 'import { add, version } from "jsr:@lib/sum@1"; import { word } from "jsr:@lib/sum@^1.1/words"; Deno.serve(() => new Response([add(1, 2), version, word].join()));';
-    const { code, meta } = await made({ 'index.ts': source }, {}, online());
-    assert.equal((await run(code)).answer, '3,1.2.0,00w');
+    const bundle = await made({ 'index.ts': source }, {}, online());
+    const { meta } = bundle;
+    assert.equal((await run(bundle)).answer, '3,1.2.0,00w');
     assert.deepEqual(meta.imports.map(({ specifier, resolved }) => `${specifier} ${resolved}`), ['jsr:@lib/sum@1 jsr:@lib/sum@1.2.0', 'jsr:@lib/sum@^1.1 jsr:@lib/sum@1.2.0', 'npm:left-pad@1.0.0 npm:left-pad@1.0.0']);
   });
 
   test('addresses, redirections, content types', async () => {
     const source = `import { web, other } from "${stand.web}/mod.ts"; import { v } from "${stand.web}/latest.ts"; import typed from "${stand.web}/typed"; Deno.serve(() => new Response([web, other, v, typed].join()));`;
-    const { code, meta } = await made({ 'index.ts': source }, {}, online());
-    assert.equal((await run(code)).answer, 'web,1,1,1');
+    const bundle = await made({ 'index.ts': source }, {}, online());
+    const { meta } = bundle;
+    assert.equal((await run(bundle)).answer, 'web,1,1,1');
     assert.ok(meta.imports.some(({ specifier, resolved }) => specifier.endsWith('latest.ts') && resolved === `${stand.web}/v1/mod.ts`));
   });
 
@@ -380,11 +385,12 @@ describe('what is made', () => {
   });
 
   test('the source map leads to the place, and has the source as it was', async () => {
-    const { code, map } = await made(files);
+    const bundle = await made(files);
+    const { map } = bundle;
     assert.equal(map.version, 3);
     assert.deepEqual(map.sources.filter((name) => !/^(meta|own|npm):/.test(name)), ['lib/thrower.ts', 'index.ts']);
     for (const name of ['lib/thrower.ts', 'index.ts']) assert.equal(map.sourcesContent[map.sources.indexOf(name)], files[name]);
-    const { module } = await run(code);
+    const { module } = await run(bundle);
     const stack = await Promise.resolve().then(module.fail).catch((error) => error.stack);
     const places = [...stack.matchAll(/index\.mjs:(\d+):(\d+)/g)].map(([, line, column]) => new SourceMap(map).findEntry(line - 1, column - 1));
     assert.deepEqual(places.slice(0, 2).map(({ originalSource, originalLine }) => [originalSource, originalLine + 1]), [['lib/thrower.ts', 4], ['index.ts', 3]]);
@@ -393,5 +399,65 @@ describe('what is made', () => {
   test('what esbuild warns of has its place', async () => {
     const { warnings } = await made({ 'index.ts': 'const a = { b: 1,\n  b: 2 };\nconsole.log(a);' });
     assert.deepEqual(warnings, [{ message: 'Duplicate key "b" in object literal', file: 'index.ts', line: 2, column: 3, source: '  b: 2 };' }]);
+  });
+});
+
+describe('packages as a module of their own', () => {
+  const use = 'Deno.serve(() => new Response([seen, long.length, word].join()));';
+  const apart = async (files) => made(files, {}, online());
+  afterEach(() => { delete globalThis.before; });
+
+  test('they stay as they are while the function changes', async () => {
+    const [one, two] = await Promise.all(['one', 'two'].map((word) => apart({ 'index.ts': `import { seen, long } from "npm:late"; import { word } from "./word.ts"; ${use}`, 'word.ts': `export const word = ${JSON.stringify(word)};` })));
+    assert.ok(one.packages.length > 40_000);
+    assert.equal(one.packages, two.packages);
+    assert.deepEqual(Object.keys(one.files).filter((name) => name.startsWith('bundle/')), ['bundle/index.js', 'bundle/index.js.map', 'bundle/meta.json', 'bundle/packages.js', 'bundle/packages.js.map']);
+    assert.deepEqual([(await run(one)).answer, (await run(two)).answer], ['nothing,40000,one', 'nothing,40000,two']);
+  });
+
+  for (const [name, before, isApart, expected] of [
+    ['sets something', 'globalThis.before = "before"; export const word = "";', false, 'before,40000,'],
+    ['calls something', 'export const word = String(1);', false, 'nothing,40000,1'],
+    ['only defines', 'import { other } from "./other.ts"; export const word = { toString: () => other() }; export class A { b = 1; } export function c() { return word; }', true, 'nothing,40000,other'],
+  ]) {
+    test(`a module that runs before them and ${name}`, async () => {
+      const bundle = await apart({ 'index.ts': `import { word } from "./before.ts"; import { seen, long } from "npm:late"; ${use}`, 'before.ts': before, 'other.ts': 'export const other = () => "other";' });
+      assert.equal(bundle.packages !== undefined, isApart);
+      assert.equal((await run(bundle)).answer, expected);
+    });
+  }
+
+  test('a package in which nothing happens may run before what happens before it', async () => {
+    const bundle = await apart({ 'index.ts': `import "./before.ts"; import { seen, long } from "npm:free"; const word = globalThis.before; ${use}`, 'before.ts': 'globalThis.before = "before";' });
+    assert.ok(bundle.packages);
+    assert.equal((await run(bundle)).answer, 'nothing,40000,before');
+  });
+
+  test('what is imported only when it is needed stays in one module', async () => {
+    const bundle = await apart({ 'index.ts': 'import { long } from "npm:free"; Deno.serve(async () => { const { seen } = await import("npm:late"); return new Response([seen, long.length].join()); });' });
+    assert.equal(bundle.packages, undefined);
+    assert.equal((await run(bundle)).answer, 'nothing,40000');
+  });
+
+  test('JSX, JSON and text of the user’s stay with the function', async () => {
+    const files = { 'index.tsx': '/** @jsxImportSource npm:hono@4/jsx */ import data from "./d.json" with { type: "json" }; import note from "./n.txt" with { type: "text" }; import { long } from "npm:free"; Deno.serve(() => new Response([String(<p>{data.a}</p>), note, long.length].join()));', 'd.json': '{"a":1}', 'n.txt': 'note' };
+    const bundle = await apart(files);
+    assert.ok(bundle.code.includes('note') && !bundle.packages.includes('note'));
+    assert.equal((await run(bundle)).answer, '<p>1</p>,note,40000');
+  });
+
+  test('the map of the packages leads into them', async () => {
+    const { packages, files } = await apart({ 'index.ts': 'import { here } from "npm:late"; export { here };' });
+    const map = JSON.parse(text(files['bundle/packages.js.map']));
+    const at = packages.indexOf('new Error');
+    const line = packages.slice(0, at).split('\n').length;
+    const { originalSource, originalLine } = new SourceMap(map).findEntry(line - 1, at - packages.lastIndexOf('\n', at) - 1);
+    assert.deepEqual([originalSource, originalLine + 1], ['npm:late@1.0.0/index.js', 3]);
+    assert.deepEqual(map.sourcesContent, [null]);
+  });
+
+  test('what is wrong is told once', async () => {
+    const { problems } = await offline.bundle(bytes({ 'index.ts': 'import "./no.ts";\nimport { Hono } from "npm:hono";\nimport "lodash";\nnew Hono();' })).catch((error) => error);
+    assert.deepEqual(problems.map(({ file, line }) => [file, line]), [['index.ts', 1], ['index.ts', 3]]);
   });
 });

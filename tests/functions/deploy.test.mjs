@@ -90,12 +90,12 @@ describe('deploy', () => {
     assert.deepEqual(hello.settings, { verify_jwt: false, entrypoint: 'functions/hello/index.ts' });
     assert.deepEqual(mapped.settings, { entrypoint: 'functions/mapped/start.ts' });
     assert.deepEqual(plain.settings, { entrypoint: 'functions/plain/index.js' });
-    const names = (zip) => Object.keys(opened(zip).files).filter((name) => !/^bundle\/(index|meta)/.test(name)).sort();
+    const names = (zip) => Object.keys(opened(zip).files).filter((name) => !/^bundle\/(index|packages|meta)/.test(name)).sort();
     assert.deepEqual(names(hello.zip), ['bundle/files/functions/hello/a.html', 'bundle/files/mail/a.txt', 'source/functions/_shared/who.ts', 'source/functions/hello/a.html', 'source/functions/hello/index.ts', 'source/mail/a.txt']);
     assert.deepEqual(names(mapped.zip), ['source/functions/_shared/who.ts', 'source/functions/mapped/start.ts', 'source/maps/map.json']);
     const read = { 'functions/hello/a.html': Buffer.from('<p>'), 'mail/a.txt': Buffer.from('mail') };
-    assert.equal((await run(opened(hello.zip).code, { files: read })).answer, 'shared<p>mail');
-    assert.equal((await run(opened(mapped.zip).code)).answer, 'shared');
+    assert.equal((await run(opened(hello.zip), { files: read })).answer, 'shared<p>mail');
+    assert.equal((await run(opened(mapped.zip))).answer, 'shared');
     assert.match(out, new RegExp(`^hello: version 1, \\d+\\.\\d KB, in \\d+\\.\\d\\d s: ${url}/functions/v1/hello\nmapped: .*\nplain: .*\n$`));
     assert.equal(err, 'hello: functions/hello/.env is not deployed: what is secret is set as a secret.\n');
   });

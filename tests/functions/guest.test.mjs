@@ -2,6 +2,7 @@
 // worker does.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -79,22 +80,25 @@ async function call({ port }) {
   return { socket, heard, tell, until, gone };
 }
 
+const nameOf = (packages) => createHash('sha1').update(packages).digest('base64');
 const ready = ({ kind }) => kind === 'ready';
 let ids = 0;
 
 /** An isolate that is this function: the connection to its thread, and `host`, the one to the host. */
-async function isolate(at, code, { memory = 64, cpu = 500, env = [], files = [], own = runtime } = {}) {
+async function isolate(at, code, { memory = 64, cpu = 500, env = [], files = [], own = runtime, packages } = {}) {
   const host = await call(at);
-  host.tell({ kind: 'hello', protocol: 2, runtime: `runtime of ${own.length}`, memory, cpu });
+  host.tell({ kind: 'hello', protocol: 3, runtime: `runtime of ${own.length}`, memory, cpu });
   host.tell({ kind: 'begin' });
   const { has, protocol } = await host.until(({ kind }) => kind === 'hello');
-  assert.equal(protocol, 2);
+  assert.equal(protocol, 3);
   if (!has) host.tell({ kind: 'runtime' }, Buffer.from(own));
-  const { port } = await host.until(({ kind }) => kind === 'thread');
+  const { port, packages: there } = await host.until(({ kind }) => kind === 'thread');
   const connection = await call({ port });
   const { tell, until } = connection;
   const source = Buffer.from(code);
-  tell({ kind: 'boot', code: source.length, files: files.map(([name, bytes]) => [name, bytes.length]), env }, Buffer.concat([source, ...files.map(([, bytes]) => Buffer.from(bytes))]));
+  const name = packages && nameOf(packages);
+  const carried = packages && !there.includes(name) ? Buffer.from(packages) : undefined;
+  tell({ kind: 'boot', code: source.length, packages: packages && { name, code: carried?.length ?? null }, files: files.map(([name, bytes]) => [name, bytes.length]), env }, Buffer.concat([source, carried ?? Buffer.alloc(0), ...files.map(([, bytes]) => Buffer.from(bytes))]));
   /** Asks as the supervisor does, pinging meanwhile. */
   const ask = async (method = 'GET') => {
     await until(ready);
@@ -115,7 +119,7 @@ async function isolate(at, code, { memory = 64, cpu = 500, env = [], files = [],
       clearInterval(pings);
     }
   };
-  return { ...connection, host, port, has, ask };
+  return { ...connection, host, port, has, there, ask };
 }
 
 test('a thread is what it is told to be, with its own environment and files; the runtime is brought once', { timeout: 60_000 }, async () => {
@@ -153,7 +157,7 @@ test('threads are made in advance, and whoever makes a snapshot waits for them',
   const nice = (thread) => Number(readFileSync(`/proc/${at.child.pid}/task/${thread}/stat`, 'utf8').split(') ').at(-1).split(' ')[16]);
   const prepared = async () => {
     const { tell, until, socket } = await call(at);
-    tell({ kind: 'hello', protocol: 2, runtime: `runtime of ${runtime.length}`, memory: 64, cpu: 500 });
+    tell({ kind: 'hello', protocol: 3, runtime: `runtime of ${runtime.length}`, memory: 64, cpu: 500 });
     assert.equal((await until(({ kind }) => kind === 'hello')).has, true);
     tell({ kind: 'prepare' });
     await until(({ kind }) => kind === 'prepared');
@@ -171,6 +175,44 @@ test('threads are made in advance, and whoever makes a snapshot waits for them',
   while (threads().includes(taken[0])) await new Promise((resolve) => setTimeout(resolve, 20));
   await prepared();
   assert.equal(threads().filter((thread) => nice(thread) === 19).length, 6);
+});
+
+test('packages of the functions that ran last are compiled in advance; others come with their function', { timeout: 60_000 }, async () => {
+  const at = await host();
+  const packages = (word) => `const word = ${JSON.stringify(word)};\nfunction fail() { throw new Error(word) }\nexport { word, fail }`;
+  const code = `import{word,fail}from"./packages-ABCD1234.js";Deno.serve(() => { try { fail() } catch (error) { return new Response(word + ' ' + error.stack.split('\\n')[1].trim()) } })`;
+  /** As others are after it: what its thread had, and what it answers. */
+  const ran = async (word) => {
+    const one = await isolate(at, code, { memory: 256, packages: packages(word) });
+    const { text } = await one.ask();
+    // What its thread has told its host by then, the host has heard.
+    one.host.tell({ kind: 'ping' });
+    await one.host.until(({ kind }) => kind === 'pong');
+    one.host.socket.destroy();
+    return [one.there, text];
+  };
+  const answer = (word) => `${word} at fail (bundle/packages.js:2:25)`;
+  const prepared = async () => {
+    const { tell, until, socket } = await call(at);
+    tell({ kind: 'hello', protocol: 3, runtime: `runtime of ${runtime.length}`, memory: 256, cpu: 500 });
+    tell({ kind: 'prepare' });
+    await until(({ kind }) => kind === 'prepared');
+    socket.destroy();
+  };
+  assert.deepEqual(await ran('one'), [[], answer('one')]);
+  await prepared();
+  assert.deepEqual(await ran('one'), [[nameOf(packages('one'))], answer('one')]);
+  // Threads that wait already are told as well, those that ran last first; what no module is is kept for nobody.
+  assert.deepEqual(await ran('two'), [[nameOf(packages('one'))], answer('two')]);
+  const broken = await isolate(at, code, { memory: 256, packages: 'export {' });
+  assert.match((await broken.until(({ kind }) => kind === 'failed')).text, /SyntaxError/);
+  broken.host.socket.destroy();
+  assert.deepEqual(await ran('two'), [['two', 'one'].map((word) => nameOf(packages(word))), answer('two')]);
+  assert.deepEqual(await ran('three'), [['two', 'one'].map((word) => nameOf(packages(word))), answer('three')]);
+  assert.deepEqual(await ran('one'), [['three', 'two'].map((word) => nameOf(packages(word))), answer('one')]);
+  // Another module than its packages is had by no function.
+  const other = await isolate(at, `import 'node:fs'; Deno.serve(() => new Response())`, { packages: packages('four') });
+  assert.match((await other.until(({ kind }) => kind === 'failed')).text, /Module not found "node:fs"/);
 });
 
 test('one that loops is ended for what it computes, one that leaks for its memory; others go on', { timeout: 120_000 }, async () => {
@@ -242,7 +284,7 @@ test('a thread hears whoever calls it first, and nobody after; what is no frame 
 
 test('nobody but the gateway is heard', { timeout: 60_000 }, async () => {
   const stranger = await call(await host('10.0.2.2'));
-  stranger.tell({ kind: 'hello', protocol: 2, runtime: 'x', memory: 64, cpu: 1000 });
+  stranger.tell({ kind: 'hello', protocol: 3, runtime: 'x', memory: 64, cpu: 1000 });
   await stranger.gone();
   assert.deepEqual(stranger.heard, []);
 });

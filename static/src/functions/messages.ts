@@ -23,8 +23,16 @@ type Body =
 /** A message of a WebSocket. */
 type Said = { kind: 'text'; id: number; text: string } | { kind: 'binary'; id: number; bytes: Uint8Array };
 
+/** A function's packages, where they are a module of their own. */
+export interface Packages {
+  /** Other packages have another one. */
+  name: string;
+  /** Left out for an isolate that has it. */
+  code?: string | undefined;
+}
+
 export type ToIsolate =
-  | { kind: 'boot'; code: string; files: [string, Uint8Array][]; env: [string, string][] }
+  | { kind: 'boot'; code: string; packages?: Packages | undefined; files: [string, Uint8Array][]; env: [string, string][] }
   | { kind: 'request'; id: number; method: string; url: string; headers: HeaderList; hasBody: boolean; upgrade: boolean }
   | { kind: 'response'; id: number; status: number; headers: HeaderList; hasBody: boolean }
   /** A fetch has no answer. */

@@ -1,10 +1,12 @@
 // One module out of a function's files, and the archive that is deployed:
-//   bundle/index.js, index.js.map   everything the function needs, no import left; the map has the user's sources in it
+//   bundle/index.js, index.js.map   everything the function needs; the map has the user's sources in it. No import is left, except of
+//   bundle/packages.js, and its map its packages, where these are a module of their own (apart.ts)
 //   bundle/files/**                 what it reads at run time, under the paths it has among the sources
 //   bundle/meta.json                `Meta`
 //   source/**                       the files as they were given
 // The same files, lock and packages give the same bytes, in every place.
-import type { BuildOptions, BuildResult, Message, Plugin } from 'esbuild-wasm';
+import type { BuildOptions, BuildResult, Loader, Message, Plugin } from 'esbuild-wasm';
+import { again, effects, own as namespace, packagesOf, second } from './apart.ts';
 import { zip, type Files } from './archive.ts';
 import { nodePackage } from './builtin.ts';
 import { Lock, type Import } from './lock.ts';
@@ -44,6 +46,17 @@ export type SourceFiles = Record<string, Uint8Array>;
 interface Job {
   project: Project;
   modules: Modules;
+  /** Modules of packages that may run before what is imported before them. */
+  movable: Set<string>;
+}
+
+interface Built {
+  /** Files of the archive's `bundle`. */
+  modules: (readonly [string, Uint8Array])[];
+  hasNode: boolean;
+  /** Files of the user's. */
+  reached: string[];
+  warnings: Message[];
 }
 
 /** Bundlers share what they have read of the project's own packages, and of those of the function before. */
@@ -70,7 +83,7 @@ export class Bundler {
     const meta: Meta = { entrypoint: project.entrypoint, bundler: `esbuild ${this.world.esbuild.version}`, imports: lock.imports().filter(({ specifier }) => specifier !== `npm:${nodePackage}` || built.hasNode) };
     const reached = new Set([...built.reached, ...project.configuration, ...project.statics]);
     const json = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value, null, 1)}\n`);
-    const files: Files = new Map([['bundle/index.js', built.code], ['bundle/index.js.map', built.map], ['bundle/meta.json', json(meta)]]);
+    const files: Files = new Map([...built.modules.map(([name, bytes]) => [`bundle/${name}`, bytes] as const), ['bundle/meta.json', json(meta)]]);
     for (const path of project.statics) files.set(`bundle/files/${path}`, project.files.get(path)!);
     for (const [path, bytes] of project.files) {
       if (path.startsWith(folder) || reached.has(path)) files.set(`source/${path}`, bytes);
@@ -82,34 +95,41 @@ export class Bundler {
     }
   }
 
-  async #build(project: Project, modules: Modules): Promise<{ code: Uint8Array; map: Uint8Array; reached: string[]; hasNode: boolean; warnings: Message[] }> {
-    let result: BuildResult<{ write: false; metafile: true }>;
-    try {
-      result = await this.#rebuilds.build({
-        ...settings,
-        entryPoints: [addressOf(project.entrypoint)],
-        tsconfigRaw: { compilerOptions: project.compilerOptions },
-      }, plugin, { project, modules });
-    } catch (error) {
-      const { errors } = error as { errors?: Message[] };
-      throw errors ? new NotBundled(errors.map(problem)) : error;
-    }
-    const output = (ending: string) => result.outputFiles.find(({ path }) => path.endsWith(ending))!;
-    const left = Object.values(result.metafile.outputs).flatMap(({ imports }) => imports.filter(({ external }) => external));
+  async #build(project: Project, modules: Modules): Promise<Built> {
+    const job: Job = { project, modules, movable: new Set() };
+    const index = addressOf(project.entrypoint);
+    const split = await this.#esbuild({ splitting: true, entryPoints: { index, [second]: `${again}:${project.entrypoint}` } }, job);
+    const packages = packagesOf(split.metafile, project.entrypoint, (module) => job.movable.has(module));
+    const result = packages ? split : await this.#esbuild({ entryPoints: { index } }, job);
+    const outputs = Object.entries(result.metafile.outputs).filter(([path]) => !path.endsWith(`/${second}.js`) && !path.endsWith('.map'));
+    const left = outputs.flatMap(([, { imports }]) => imports.filter(({ external }) => external));
     if (left.length) throw new NotBundled(left.map(({ path }) => ({ message: `${path} could not be bundled.` })));
     return {
-      code: output('.js').contents,
-      map: sourceMap(output('.map').text, project),
+      modules: outputs.flatMap(([path]) => {
+        const name = path === packages ? 'packages.js' : 'index.js';
+        const output = (ending: string) => result.outputFiles.find((file) => file.path.endsWith(path.slice(path.lastIndexOf('/')) + ending))!;
+        return [[name, output('').contents] as const, [`${name}.map`, sourceMap(output('.map').text, project)] as const];
+      }),
       // Every module could have a `Buffer`; few do.
-      hasNode: Object.values(result.metafile.outputs).some(({ inputs }) => Object.entries(inputs).some(([input, { bytesInOutput }]) => bytesInOutput > 0 && input.startsWith(`npm:${nodePackage}@`))),
+      hasNode: outputs.some(([, { inputs }]) => Object.entries(inputs).some(([input, { bytesInOutput }]) => bytesInOutput > 0 && input.startsWith(`npm:${nodePackage}@`))),
       reached: Object.keys(result.metafile.inputs).filter((name) => name.startsWith(`${namespace}:`)).map((name) => inside(name.slice(namespace.length + 1), root)),
-      warnings: result.warnings,
+      warnings: result.warnings.filter(isOfTheFunction),
     };
+  }
+
+  async #esbuild(more: Pick<BuildOptions, 'splitting' | 'entryPoints'>, job: Job): Promise<BuildResult<{ write: false; metafile: true }>> {
+    const { compilerOptions } = job.project;
+    try {
+      return await this.#rebuilds.build({ ...settings, ...more, tsconfigRaw: { compilerOptions } }, plugin, job);
+    } catch (error) {
+      const { errors } = error as { errors?: Message[] };
+      throw errors ? new NotBundled(errors.filter(isOfTheFunction).map(problem)) : error;
+    }
   }
 }
 
-/** esbuild looks for what is in `file` on the disk, so the user's files have a name of their own. */
-const namespace = 'function';
+/** What is wrong with one of the user's modules is wrong with its copies. */
+const isOfTheFunction = ({ location }: Message): boolean => !location || ![again, effects].includes(location.file.split(':')[0]!);
 
 const settings = {
   bundle: true,
@@ -119,7 +139,9 @@ const settings = {
   // A newer one would need newer browsers than the gateway does.
   target: 'es2022',
   platform: 'neutral',
-  outfile: 'index.js',
+  outdir: '/bundle',
+  entryNames: '[name]',
+  chunkNames: 'packages-[hash]',
   sourcemap: 'external',
   // Packages are where they came from; the user's own are put in (`sourceMap`).
   sourcesContent: false,
@@ -141,11 +163,12 @@ const settings = {
   },
 } as const satisfies BuildOptions;
 
+// esbuild looks for what is in `file` on the disk, so the user's files have a name of their own.
 const name = (address: string): { path: string; namespace: string } => {
   const [, scheme, path] = /^([a-z]+):(.*)$/s.exec(address)!;
   return scheme === 'file' ? { namespace, path: decodeURIComponent(path!.slice('///'.length)) } : { namespace: scheme!, path: path! };
 };
-const address = (path: string, scheme: string) => (scheme === namespace ? addressOf(path) : `${scheme}:${path}`);
+const address = (path: string, scheme: string) => ([namespace, again, effects].includes(scheme) ? addressOf(path) : `${scheme}:${path}`);
 
 function plugin(job: () => Job): Plugin {
   return {
@@ -155,19 +178,26 @@ function plugin(job: () => Job): Plugin {
         try {
           if (asked.kind === 'entry-point') return { ...name(asked.path), sideEffects: asked.path.startsWith('own:') ? false : undefined };
           if (asked.path.startsWith('meta:')) return { namespace: 'meta', path: asked.path.slice('meta:'.length), sideEffects: false };
+          if (asked.namespace === again && asked.path.startsWith(`${effects}:`)) return name(asked.path);
+          if (asked.namespace === effects) return { namespace: 'nothing', path: asked.path, sideEffects: false };
           const importer = address(asked.importer, asked.namespace);
           if (asked.path === bytesOfItself) return name(importer);
           const kind = asked.kind.startsWith('require') ? 'require' : asked.kind === 'dynamic-import' ? 'dynamic' : 'import';
-          const found = await job().modules.resolve(asked.path, { importer, kind, type: asked.with.type });
-          return { ...name(found.address), sideEffects: found.pure ? false : undefined };
+          const { modules, movable } = job();
+          const found = await modules.resolve(asked.path, { importer, kind, type: asked.with.type });
+          const { namespace: of, path } = name(found.address);
+          if (found.pure || modules.comesAlong(found.address)) movable.add(`${of}:${path}`);
+          return { path, namespace: of === namespace && asked.namespace === again ? again : of, sideEffects: found.pure ? false : undefined };
         } catch (error) {
           return { errors: [refusal(error, asked.namespace === namespace ? undefined : `${asked.namespace}:${asked.importer}`)] };
         }
       });
       build.onLoad({ filter: /.*/, namespace: 'meta' }, ({ path }) => ({ contents: meta(path, path === job().project.entrypoint), loader: 'js' }));
+      build.onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: '', loader: 'empty' }));
       build.onLoad({ filter: /.*/ }, async (asked) => {
         try {
           const loaded = await job().modules.load(address(asked.path, asked.namespace), asked.with.type);
+          if (asked.namespace === again || asked.namespace === effects) return copied(loaded, asked) as never;
           return { ...(await readable(loaded)), ...(asked.namespace === namespace ? withMeta(loaded, asked.path) : {}) } as never;
         } catch (error) {
           return { errors: [refusal(error)] };
@@ -187,18 +217,31 @@ async function readable({ contents, loader }: Content): Promise<{ contents: stri
   return loader === 'wasm' ? { contents: await wasmModule(contents as Uint8Array), loader: 'js' } : { contents, loader };
 }
 
+const isCode = ({ loader }: Content): boolean => ['ts', 'tsx', 'js', 'jsx'].includes(loader);
+const textOf = ({ contents }: Content): string => (typeof contents === 'string' ? contents : new TextDecoder().decode(contents));
+
 /**
  * What is said about one of the user's modules at its end, so that no place in it moves:
  * - `import.meta`: esbuild puts these names in its place, and an import, which is found wherever it stands, gives them
  *   their values;
  * - Deno takes `@jsxImportSource` alone for the automatic way of JSX.
  */
-function withMeta({ contents, loader }: Content, path: string): { contents: string } | undefined {
-  if (!['ts', 'tsx', 'js', 'jsx'].includes(loader)) return undefined;
-  const text = typeof contents === 'string' ? contents : new TextDecoder().decode(contents);
+function withMeta(loaded: Content, path: string): { contents: string } | undefined {
+  if (!isCode(loaded)) return undefined;
+  const text = textOf(loaded);
   const meta = /import\s*\.\s*meta\b/.test(text) ? `import { __import_meta_url, __import_meta_main, __import_meta_dirname, __import_meta_filename } from ${JSON.stringify(`meta:${path}`)};` : '';
-  const jsx = /@jsxImportSource\s/.test(text) ? '/** @jsxRuntime automatic */' : '';
-  return meta || jsx ? { contents: [text, meta, jsx].join('\n') } : undefined;
+  const more = [meta, ...jsx(text)].filter(Boolean);
+  return more.length ? { contents: [text, ...more].join('\n') } : undefined;
+}
+
+const jsx = (text: string): string[] => (/@jsxImportSource\s/.test(text) ? ['/** @jsxRuntime automatic */'] : []);
+
+/** A copy of one of the user's modules, of which only what it imports or what happens in it is of interest. */
+function copied(loaded: Content, { namespace: copy, path }: { namespace: string; path: string }): { contents: string; loader: Loader } {
+  if (!isCode(loaded)) return { contents: '', loader: 'empty' };
+  const text = textOf(loaded);
+  const alone = copy === again ? [`import ${JSON.stringify(`${effects}:${path}`)};`] : [];
+  return { contents: [text, ...alone, ...jsx(text)].join('\n'), loader: loaded.loader as Loader };
 }
 
 /** Where a module is, is told by the folder that the runtime says it runs in. */

@@ -229,6 +229,12 @@ export class Modules {
     }
   }
 
+  /** Whether a module comes with the project: then nothing that a function does before has to do with it. */
+  comesAlong(address: string): boolean {
+    const [, name, version] = /^npm:((?:@[^/@]+\/)?[^/@]+)@([^/]+)\//.exec(address) ?? [];
+    return name ? this.shipped.version(name) === version : address.startsWith('own:');
+  }
+
   async load(address: string, type: string | undefined): Promise<Content> {
     const [, scheme, path] = /^([a-z]+):(.*)$/s.exec(address)!;
     switch (scheme) {

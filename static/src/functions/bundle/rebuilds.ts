@@ -6,17 +6,23 @@ import type { World } from './world.ts';
 type Options = BuildOptions & { write: false; metafile: true };
 type Result = BuildResult<Options>;
 
+/** Of one function: whole and with its packages apart. */
+const most = 2;
+
 export class Rebuilds<Job> {
-  #kept: Going<Job> | undefined;
+  /** What was of use last is last. */
+  #kept: Going<Job>[] = [];
 
   constructor(readonly esbuild: World['esbuild']) {}
 
   /** Builds with a plugin for this job. */
   async build(options: Options, plugin: (job: () => Job) => Plugin, job: Job): Promise<Result> {
     const { esbuild } = this;
-    if (!esbuild.context || this.#kept?.isBusy) return esbuild.build({ ...options, plugins: [plugin(() => job)] });
     const key = JSON.stringify(options);
-    const going = this.#kept?.key === key ? this.#kept : this.#begin(key, options, plugin, job);
+    const known = this.#kept.find((going) => going.key === key);
+    if (!esbuild.context || known?.isBusy) return esbuild.build({ ...options, plugins: [plugin(() => job)] });
+    const going: Going<Job> = known ?? { key, job, isBusy: false, context: esbuild.context({ ...options, plugins: [plugin(() => going.job)] }) };
+    this.#keep(going);
     going.job = job;
     going.isBusy = true;
     try {
@@ -26,16 +32,15 @@ export class Rebuilds<Job> {
     }
   }
 
-  /** One at a time is kept: what it has read takes room. */
-  #begin(key: string, options: Options, plugin: (job: () => Job) => Plugin, job: Job): Going<Job> {
-    void this.#kept?.context.then((before) => before.dispose(), () => undefined);
-    const context = this.esbuild.context!({ ...options, plugins: [plugin(() => going.job)] });
-    const going: Going<Job> = { key, job, isBusy: false, context };
-    this.#kept = going;
-    context.catch(() => {
-      if (this.#kept === going) this.#kept = undefined;
+  /** What one has read takes room. */
+  #keep(going: Going<Job>): void {
+    const others = this.#kept.filter((one) => one !== going);
+    const dropped = others.length < most ? undefined : others.find(({ isBusy }) => !isBusy);
+    void dropped?.context.then((context) => context.dispose(), () => undefined);
+    this.#kept = [...others.filter((one) => one !== dropped), going];
+    going.context.catch(() => {
+      this.#kept = this.#kept.filter((one) => one !== going);
     });
-    return going;
   }
 }
 

@@ -3,6 +3,7 @@
 //
 // Bundled into one classic script: browsers make no module worker of a blob in such a frame.
 import type { FromIsolate, ToIsolate } from '../messages.ts';
+import { packagesImport } from '../packages-import.ts';
 import { Together } from '../together.ts';
 import { Busy } from './busy.ts';
 import { isolate, type Platform } from './runtime.ts';
@@ -35,13 +36,19 @@ self.addEventListener('message', (event: MessageEvent<FromFrame>) => {
   const said = new Together<FromIsolate>((messages, transfer) => port.postMessage(messages, transfer));
   const platform: Platform = {
     post: (message, transfer) => said.say(message, transfer),
-    async load(code) {
-      // The name under which stacks know it.
-      const url = createObjectURL(new BlobOfThis([code, '\n//# sourceURL=bundle/index.js'], { type: 'text/javascript' }));
+    async load(code, packages) {
+      const urls: string[] = [];
+      const module = (text: string, name: string) => {
+        // The name under which stacks know it.
+        const url = createObjectURL(new BlobOfThis([text, `\n//# sourceURL=bundle/${name}`], { type: 'text/javascript' }));
+        urls.push(url);
+        return url;
+      };
       try {
-        return (await import(url)) as object;
+        const whole = packages?.code === undefined ? code : importing(code, module(packages.code, 'packages.js'));
+        return (await import(module(whole, 'index.js'))) as object;
       } finally {
-        revokeObjectURL(url);
+        urls.forEach((url) => revokeObjectURL(url));
       }
     },
     within: (_exchange, work) => work(),
@@ -77,6 +84,16 @@ self.addEventListener('message', (event: MessageEvent<FromFrame>) => {
     for (const message of data) hear(message);
   };
 }, { once: true });
+
+/** A function's code with its packages at an address. The import stands at the end, where it moves no place of the code. */
+function importing(code: string, packages: string): string {
+  let moved = '';
+  const rest = code.replace(packagesImport, (statement, specifier: string) => {
+    moved = statement.replace(specifier, () => packages);
+    return ' '.repeat(statement.length);
+  });
+  return `${rest}\n${moved}`;
+}
 
 /** RFC 9562, version 4. */
 function randomUUID(): string {

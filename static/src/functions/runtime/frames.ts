@@ -1,6 +1,6 @@
 // Messages as bytes of a connection: four of length (little-endian, of what follows), four of the length of a head, the head,
-// which is the message as JSON, and the message's bytes. Of a boot the head has how long the code and the files are, which are its
-// bytes. The worker's side of it is vm-bridge/machine/src/functions/guest/frame.rs.
+// which is the message as JSON, and the message's bytes. Of a boot the head has how long the code, the packages' and the files are,
+// which are its bytes. The worker's side of it is vm-bridge/machine/src/functions/guest/frame.rs.
 import type { FromIsolate, ToIsolate } from '../messages.ts';
 
 /** Two lengths. */
@@ -9,7 +9,7 @@ const LONGEST = 256 * 1024 * 1024;
 /** Bytes that a character of JSON takes at most. */
 const WIDEST = 3;
 
-type Head = Exclude<ToIsolate, { kind: 'boot' }> | { kind: 'boot'; code: number; files: [string, number][]; env: [string, string][] };
+type Head = Exclude<ToIsolate, { kind: 'boot' }> | { kind: 'boot'; code: number; packages?: { name: string; code: number | null } | null; files: [string, number][]; env: [string, string][] };
 
 /** All of it at once. */
 export function encode(messages: FromIsolate[]): Uint8Array {
@@ -63,7 +63,10 @@ export class Frames {
 function read(head: Head, bytes: Buffer): ToIsolate {
   if (head.kind === 'chunk' || head.kind === 'binary') return { ...head, bytes: Uint8Array.from(bytes) };
   if (head.kind !== 'boot') return head;
-  let at = head.code;
-  const files = head.files.map(([name, length]): [string, Uint8Array] => [name, Uint8Array.from(bytes.subarray(at, at += length))]);
-  return { kind: 'boot', code: bytes.toString('utf8', 0, head.code), files, env: head.env };
+  let at = 0;
+  const next = (length: number) => bytes.subarray(at, at += length);
+  const code = next(head.code).toString();
+  const packages = head.packages ? { name: head.packages.name, code: head.packages.code === null ? undefined : next(head.packages.code).toString() } : undefined;
+  const files = head.files.map(([name, length]): [string, Uint8Array] => [name, Uint8Array.from(next(length))]);
+  return { kind: 'boot', code, packages, files, env: head.env };
 }

@@ -6,10 +6,10 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { parentPort } from 'node:worker_threads';
-import type { FromIsolate, ToIsolate } from '../messages.ts';
+import type { FromIsolate, Packages, ToIsolate } from '../messages.ts';
 import { Together } from '../together.ts';
 import { encode, Frames } from './frames.ts';
-import { become, type Line } from './node.ts';
+import { become, compilePackages, type Line, type Module } from './node.ts';
 
 /** The one address that may call. */
 declare const gateway: string;
@@ -23,6 +23,37 @@ const { exit } = process;
 const end = exit.bind(process);
 /** What its host counts and what it ends it for. */
 const counted = new Set(['pong', 'memory', 'gone']);
+
+/** Packages of functions. Those of the functions that ran last are compiled while a thread waits. */
+class Compiled {
+  readonly #modules = new Map<string, Module>();
+  #waiting: (() => void) | undefined;
+
+  /** From its host: what is to be had, and what of it is new. */
+  take({ names, added }: FromHost): void {
+    for (const name of this.#modules.keys()) if (!names.includes(name)) this.#modules.delete(name);
+    for (const { name, code } of added) {
+      try {
+        this.#modules.set(name, compilePackages(code));
+      } catch {
+        // Another thread has compiled the same, unless it was made to say so; whoever needs these is told in vain.
+      }
+    }
+    this.#waiting?.();
+  }
+
+  async get({ name, code }: Packages): Promise<Module> {
+    if (code !== undefined) {
+      const module = compilePackages(code);
+      host.postMessage([{ kind: 'packages', code }]);
+      return module;
+    }
+    // What its host says may come later than what the worker does.
+    while (!this.#modules.has(name)) await new Promise<void>((resolve) => { this.#waiting = resolve; });
+    return this.#modules.get(name)!;
+  }
+}
+interface FromHost { kind: 'packages'; names: string[]; added: { name: string; code: string }[] }
 
 /** Has messages come on a connection, and go. */
 function carry(socket: Socket, hear: (message: ToIsolate) => void): Together<FromIsolate> {
@@ -79,6 +110,7 @@ function collect(): void {
 
 async function open(): Promise<void> {
   let said: Together<FromIsolate> | undefined;
+  const compiled = new Compiled();
   const hear = await become((message, transfer) => {
     if (message.kind === 'gone') said?.flush();
     if (counted.has(message.kind)) {
@@ -87,8 +119,13 @@ async function open(): Promise<void> {
     }
     if (message.kind === 'ready') host.postMessage([message]);
     said?.say(message, transfer);
-  }, hurried ? undefined : rehearsal);
-  host.on('message', (messages: ToIsolate[]) => messages.forEach(hear));
+  }, { rehearsal: hurried ? undefined : rehearsal, packages: (packages) => compiled.get(packages) });
+  host.on('message', (messages: (ToIsolate | FromHost)[]) => {
+    for (const message of messages) {
+      if (message.kind === 'packages') compiled.take(message);
+      else hear(message);
+    }
+  });
   if (!hurried) collect();
   const server = createServer({ noDelay: true }, (socket) => {
     if (said || socket.remoteAddress !== gateway) {

@@ -11,7 +11,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { performance as clock } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import vm from 'node:vm';
-import type { ToIsolate } from '../messages.ts';
+import type { Packages, ToIsolate } from '../messages.ts';
+import { packagesImport } from '../packages-import.ts';
 import type { Post } from './bodies.ts';
 import { folder } from './files.ts';
 import { isolate, type Platform } from './runtime.ts';
@@ -30,26 +31,39 @@ const looks: number[] = [];
 
 const hidden = ['process', 'global', 'require', 'module', 'exports', '__filename', '__dirname', 'setImmediate', 'clearImmediate', 'BroadcastChannel', 'Worker', 'navigator', 'WebSocket', 'EventSource', 'Storage', 'localStorage', 'sessionStorage', 'caches'];
 
-const { SourceTextModule } = vm as unknown as { SourceTextModule: new (code: string, options: object) => { link(linker: () => never): Promise<void>; evaluate(): Promise<void>; namespace: object } };
+/** A module that nothing has been done with but compiling it. */
+export interface Module {
+  link(linker: (specifier: string) => Module): Promise<void>;
+  evaluate(): Promise<void>;
+  namespace: object;
+}
+const { SourceTextModule } = vm as unknown as { SourceTextModule: new (code: string, options: object) => Module };
+
+const refuse = (specifier: string): never => {
+  throw new TypeError(`Module not found "${specifier}": a function is one module, and imports nothing once it is deployed`);
+};
+const compile = (code: string, name: string) => new SourceTextModule(code, {
+  identifier: `bundle/${name}`,
+  initializeImportMeta: (meta: { url?: string; main?: boolean }) => {
+    meta.url = `file://${folder}/index.ts`;
+    meta.main = true;
+  },
+  importModuleDynamically: refuse,
+});
+export const compilePackages = (code: string): Module => compile(code, 'packages.js');
+
+/** Runs a function, with its packages if they are a module of their own. */
+async function run(code: string, packages: Module | undefined): Promise<object> {
+  begun = utilization();
+  const specifier = packages && packagesImport.exec(code)?.[1];
+  const module = compile(code, 'index.js');
+  await module.link((asked) => (packages && asked === specifier ? packages : refuse(asked)));
+  await module.evaluate();
+  return module.namespace;
+}
 
 const platform: Omit<Platform, 'post'> = {
-  async load(code) {
-    begun = utilization();
-    const refuse = (specifier: string): never => {
-      throw new TypeError(`Module not found "${specifier}": a function is one module, and imports nothing once it is deployed`);
-    };
-    const module = new SourceTextModule(code, {
-      identifier: 'bundle/index.js',
-      initializeImportMeta: (meta: { url?: string; main?: boolean }) => {
-        meta.url = `file://${folder}/index.ts`;
-        meta.main = true;
-      },
-      importModuleDynamically: refuse,
-    });
-    await module.link(refuse as () => never);
-    await module.evaluate();
-    return module.namespace;
-  },
+  load: (code, packages) => run(code, packages?.code === undefined ? undefined : compilePackages(packages.code)),
   within: (exchange, work) => exchanges.run(exchange, work),
   exchange: () => exchanges.getStore(),
   cpu: () => Math.round(utilization(begun).active),
@@ -146,15 +160,23 @@ function settle(): void {
 /** Nobody's. */
 const direct = async (hear: Hear): Promise<Line> => ({ tell: hear, post: () => undefined, close: () => undefined });
 
-/**
- * Makes this thread an isolate, as soon as it is fit to be one. What it hears is handed to what comes. With a `rehearsal` of its
- * own it rehearses for longer.
- */
-export async function become(post: Post, rehearsal?: (hear: Hear) => Promise<Line>): Promise<Hear> {
+/** What is done otherwise than under Node alone. */
+export interface Ways {
+  /** With one of its own it rehearses for longer. */
+  rehearsal?: ((hear: Hear) => Promise<Line>) | undefined;
+  packages?(packages: Packages): Promise<Module>;
+}
+
+/** Makes this thread an isolate, as soon as it is fit to be one. What it hears is handed to what comes. */
+export async function become(post: Post, { rehearsal, packages: packagesOf }: Ways = {}): Promise<Hear> {
   sendStreams();
   await rehearse(rehearsal ? rehearsals : 1, rehearsal ?? direct);
   looks.length = 0;
-  const hear = isolate({ ...platform, post });
+  const hear = isolate({
+    ...platform,
+    ...(packagesOf && { load: async (code, packages) => run(code, packages && (await packagesOf(packages))) }),
+    post,
+  });
   // What stands for `node:async_hooks` in bundles (functions/packages/node/async_hooks.ts) looks here for a class that keeps
   // its store where one waits, as only the engine can.
   Object.defineProperty(globalThis, Symbol.for('edge-runtime.AsyncLocalStorage'), { value: AsyncLocalStorage });

@@ -1,7 +1,7 @@
 // What a function finds around it, and what becomes of the requests to it: the Deno API as far as edge functions use it.
 //
 // The same in a browser's worker and in a thread of Node; what differs is the `Platform`.
-import type { HeaderList, Level, ToIsolate } from '../messages.ts';
+import type { HeaderList, Level, Packages, ToIsolate } from '../messages.ts';
 import { Bodies, type Post } from './bodies.ts';
 import { denoOf } from './deno.ts';
 import { errors } from './errors.ts';
@@ -12,8 +12,8 @@ import { NoSocket, ServerSocket } from './socket.ts';
 
 export interface Platform {
   post: Post;
-  /** Runs a module; its exports. */
-  load(code: string): Promise<object>;
+  /** Runs a module, which imports nothing but its packages; its exports. */
+  load(code: string, packages: Packages | undefined): Promise<object>;
   /** Does something in the course of an exchange. */
   within<Value>(exchange: number, work: () => Value): Value;
   /** In the course of which exchange this is, where that is known. */
@@ -124,7 +124,7 @@ export function isolate(platform: Platform): (message: ToIsolate) => void {
     if (sent) await bodies.send(id, sent);
   }
 
-  async function boot({ code, files, env }: Extract<ToIsolate, { kind: 'boot' }>): Promise<void> {
+  async function boot({ code, packages, files, env }: Extract<ToIsolate, { kind: 'boot' }>): Promise<void> {
     const variables = new Map(env);
     const console = consoleOf((level, text) => post({ kind: 'log', level, text, of: platform.exchange() }));
     const deno = denoOf({ env: variables, files: new Files(files), serve, upgrade, exit: (code) => {
@@ -147,7 +147,7 @@ export function isolate(platform: Platform): (message: ToIsolate) => void {
       navigator: { userAgent: 'Deno/2.1.4 (variant; SupabaseEdgeRuntime/1.69.0)', hardwareConcurrency: 1, language: 'en-US', languages: ['en-US'] },
     });
     try {
-      const exported = await platform.load(code);
+      const exported = await platform.load(code, packages);
       const main: unknown = Reflect.get(exported, 'default');
       if (!ready && typeof main === 'function') serve(main as Handler);
       else if (!ready && typeof main === 'object' && main !== null && typeof Reflect.get(main, 'fetch') === 'function') {

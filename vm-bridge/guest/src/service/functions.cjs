@@ -12,7 +12,7 @@ const net = require('node:net')
 const os = require('node:os')
 const { Worker } = require('node:worker_threads')
 
-const protocol = 2
+const protocol = 3
 const gateway = process.argv[2]
 const longest = 16 * 1024 * 1024
 const mebibyte = 1024 * 1024
@@ -28,9 +28,15 @@ const nicest = 19
 const calm = 3_000
 const idle = 0.6
 
+// Packages that threads in advance have compiled: to compile them takes an emulated processor half a second, and a function that is
+// worked on is started again and again with the same ones.
+const mostPackages = 2
+
 // The runtime that was brought last, by its name.
 let runtime
 let spares = []
+// Those of the functions that were started last, the last one first: each with its name, and its code.
+let packages = []
 
 // A thread waits for its runtime, and for a number that nobody else drew: those of a snapshot would all draw the same ones. V8
 // takes the seed when Math.random is called for the first time.
@@ -42,6 +48,8 @@ const { compileFunction } = require('node:vm')
 const loaded = (port) => parentPort.postMessage([{ kind: 'loaded', port, thread: Number(readlinkSync('/proc/thread-self').split('/').at(-1)) }])
 parentPort.once('message', ({ script, seed, hurried }) => {
   setFlagsFromString('--random-seed=' + seed)
+  // What it has compiled it keeps for when it is needed.
+  setFlagsFromString('--no-flush-bytecode')
   Math.random()
   compileFunction(script, ['require', 'gateway', 'loaded', 'hurried'], { filename: 'runtime' })(require, gateway, loaded, hurried)
 })
@@ -73,7 +81,7 @@ function thread (memory, nice = 0) {
   // It writes nothing there that anybody wants; unread, it would wait.
   worker.stdout.resume()
   worker.stderr.resume()
-  return { worker, started, runtime: undefined, loaded: undefined }
+  return { worker, started, runtime: undefined, loaded: undefined, packages: [] }
 }
 
 function renice (number, nice) {
@@ -105,11 +113,27 @@ function prepare () {
   made.worker.once('error', forget).once('exit', forget)
   made.worker.once('message', ([message]) => {
     made.loaded = message
+    hand(made)
     told()
     inCalm()
   })
   spares.push(made)
   if (runtime) bring(made, runtime, false)
+}
+
+// A thread that has its runtime compiles the packages before it is anybody's.
+function hand (spare) {
+  const names = packages.map(({ name }) => name)
+  const added = packages.filter(({ name }) => !spare.packages.includes(name))
+  spare.packages = names
+  if (added.length > 0) spare.worker.postMessage([{ kind: 'packages', names, added }])
+}
+
+// A function's code may be anybody's: what packages are called is what they are.
+function keep (code) {
+  const name = crypto.createHash('sha1').update(code).digest('base64')
+  packages = [{ name, code }, ...packages.filter((other) => other.name !== name)].slice(0, mostPackages)
+  for (const spare of spares) if (spare.loaded) hand(spare)
 }
 
 function told () {
@@ -175,6 +199,8 @@ class Isolate {
   constructor (socket) {
     this.socket = socket
     this.worker = undefined
+    // The packages that its thread has, by their names.
+    this.compiled = []
     this.memory = usual
     this.mostComputed = Infinity
     this.isReady = false
@@ -222,8 +248,9 @@ class Isolate {
 
   begin () {
     if (this.worker) return
-    const { worker, loaded } = taken(this.memory)
+    const { worker, loaded, packages: compiled } = taken(this.memory)
     this.worker = worker
+    this.compiled = compiled
     if (loaded) this.said(loaded)
     worker.on('message', (messages) => messages.forEach((message) => this.said(message)))
     worker.on('error', (error) => {
@@ -250,7 +277,10 @@ class Isolate {
       case 'loaded':
         this.number = message.thread
         this.begun = this.answered = computed(this.number)
-        this.tell({ kind: 'thread', port: message.port })
+        this.tell({ kind: 'thread', port: message.port, packages: this.compiled })
+        return
+      case 'packages':
+        keep(message.code)
         return
       case 'ready':
         this.isReady = true

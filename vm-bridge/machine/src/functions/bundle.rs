@@ -5,17 +5,21 @@
 
 use std::cell::OnceCell;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
+use sha1::{Digest as _, Sha1};
 
-use super::sourcemap::{self, SourceMap};
+use super::{message::Packages, sourcemap::SourceMap};
 
 /// Bytes of a bundle, packed, and of all that is read of it.
 pub(super) const LARGEST: usize = 20 << 20;
 const LARGEST_UNPACKED: usize = 64 << 20;
 
-const CODE: &str = "bundle/index.js";
-const MAP: &str = "bundle/index.js.map";
+/// The function's code, and its packages where they are a module of their own.
+const MODULES: [&str; 2] = ["bundle/index.js", "bundle/packages.js"];
+/// What the name of a module's source map has behind the module's.
+const MAP: &str = ".map";
 const FILES: &str = "bundle/files/";
 
 const END_SIZE: usize = 22;
@@ -26,14 +30,16 @@ const LONGEST_COMMENT: usize = 0xffff;
 /// A function as an isolate runs it.
 #[derive(Debug, Default)]
 pub(super) struct Bundle {
-    /// One module, whole.
+    /// A module, which imports nothing but the packages.
     pub(super) code: String,
+    pub(super) packages: Option<Packages>,
     /// Static files by the paths that the function knows them by.
     pub(super) files: Vec<(String, Bytes)>,
-    map: Map,
+    /// Of [`MODULES`].
+    maps: [Map; 2],
 }
 
-/// Where the places of the module were written. It is larger than the module, and a function that works
+/// Where the places of a module were written. It is larger than the module, and a function that works
 /// never needs it: it is read when a place is first told.
 #[derive(Debug, Default)]
 struct Map {
@@ -53,10 +59,12 @@ impl Bundle {
     /// Reads what was deployed; the error is for a person.
     pub(super) fn read(zip: &[u8]) -> Result<Self, String> {
         let mut bundle = Self::default();
-        let mut code = None;
+        let mut modules = [None, None];
         let mut left = LARGEST_UNPACKED;
         for entry in entries(zip).ok_or_else(damaged)? {
-            let wanted = entry.name == CODE || entry.name == MAP || entry.name.starts_with(FILES);
+            let name = entry.name.strip_suffix(MAP).unwrap_or(entry.name);
+            let module = MODULES.iter().position(|module| *module == name);
+            let wanted = module.is_some() || entry.name.starts_with(FILES);
             if !wanted || entry.name.ends_with('/') {
                 continue;
             }
@@ -64,34 +72,42 @@ impl Bundle {
                 .checked_sub(entry.size)
                 .ok_or_else(|| "The bundle is too large once it is unpacked".to_owned())?;
             let packed = packed(zip, &entry).ok_or_else(damaged)?;
-            if entry.name == MAP {
-                bundle.map.packed = Some(packed);
+            if let Some(module) = module.filter(|_| entry.name != name) {
+                bundle.maps[module].packed = Some(packed);
                 continue;
             }
             let bytes = packed.unpack().ok_or_else(damaged)?;
-            if entry.name == CODE {
+            if let Some(module) = module {
                 let text = String::from_utf8(bytes);
-                code = Some(text.map_err(|_invalid| format!("{CODE} is not UTF-8"))?);
+                let text = text.map_err(|_invalid| format!("{name} is not UTF-8"))?;
+                modules[module] = Some(text);
             } else if let Some(path) = entry.name.strip_prefix(FILES) {
                 bundle.files.push((path.to_owned(), bytes.into()));
             }
         }
-        bundle.code = code.ok_or_else(|| format!("The bundle has no {CODE}"))?;
+        let [code, packages] = modules;
+        bundle.code = code.ok_or_else(|| format!("The bundle has no {}", MODULES[0]))?;
+        bundle.packages = packages.map(|code| Packages {
+            name: BASE64_STANDARD.encode(Sha1::digest(code.as_bytes())),
+            code: Some(code.into()),
+        });
         Ok(bundle)
     }
 
-    /// A text with each place of the module as the one that it was written at. Without a map, places are
+    /// A text with each place of the modules as the one that it was written at. Without a map, places are
     /// told as they are in the module.
-    pub(super) fn translate(&self, text: String) -> String {
-        if !text.contains(sourcemap::BUNDLE) {
-            return text;
+    pub(super) fn translate(&self, mut text: String) -> String {
+        for (module, Map { packed, read }) in MODULES.iter().zip(&self.maps) {
+            let prefix = format!("{module}:");
+            if !text.contains(&prefix) {
+                continue;
+            }
+            let map = read.get_or_init(|| SourceMap::read(&packed.as_ref()?.unpack()?));
+            if let Some(map) = map {
+                text = map.translate(&prefix, &text);
+            }
         }
-        let Map { packed, read } = &self.map;
-        let map = read.get_or_init(|| SourceMap::read(&packed.as_ref()?.unpack()?));
-        match map {
-            Some(map) => map.translate(&text),
-            None => text,
-        }
+        text
     }
 }
 
@@ -253,6 +269,20 @@ pub(super) mod tests {
             assert_eq!(bundle.translate("nowhere".to_owned()), "nowhere");
             assert_eq!(bundle.translate(place.to_owned()), "at index.ts:3:1");
         }
+        assert_eq!(bundle.packages, None);
+        // Packages are named by what they are.
+        let packages = zip(&[
+            ("bundle/index.js", "1"),
+            ("bundle/packages.js.map", map),
+            ("bundle/packages.js", "export {}"),
+        ]);
+        let bundle = Bundle::read(&packages).unwrap();
+        let Packages { name, code } = bundle.packages.clone().unwrap();
+        assert_eq!(name, "1OsAyJBE/z+5+tq9HMEFoPVInHs=");
+        assert_eq!(code.as_deref(), Some("export {}"));
+        let places = "at bundle/packages.js:1:1, at bundle/index.js:1:1";
+        let expected = "at index.ts:3:1, at bundle/index.js:1:1";
+        assert_eq!(bundle.translate(places.to_owned()), expected);
         // What is no map harms nothing.
         let broken = zip(&[("bundle/index.js", "1"), ("bundle/index.js.map", "{")]);
         let bundle = Bundle::read(&broken).unwrap();

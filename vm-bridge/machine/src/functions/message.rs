@@ -5,6 +5,8 @@
 //! one body, of which no more is under way than the other side has given credit for. The same messages
 //! in TypeScript: `static/src/functions/messages.ts`.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 
 /// Names an exchange in its isolate; never used again.
@@ -18,13 +20,23 @@ pub const CHUNK: usize = 64 * 1024;
 /// Names and values; each character of a value is the byte of the same number.
 pub type Headers = Vec<(String, String)>;
 
+/// A function's packages, where they are a module of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packages {
+    /// Other packages have another one: the SHA-1 of their code, in base 64.
+    pub name: String,
+    /// None for an isolate that has it.
+    pub code: Option<Rc<str>>,
+}
+
 /// What an isolate hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToIsolate {
     /// Be this function. First, and once.
     Boot {
-        /// A module, whole.
+        /// A module, which imports nothing but its packages.
         code: String,
+        packages: Option<Packages>,
         /// Static files by their paths.
         files: Vec<(String, Bytes)>,
         env: Vec<(String, String)>,

@@ -4,9 +4,6 @@
 
 use serde::Deserialize;
 
-/// How a place in the bundle is written in a stack.
-pub(super) const BUNDLE: &str = "bundle/index.js:";
-
 #[derive(Debug, Default, Deserialize)]
 struct Draft {
     version: u32,
@@ -78,12 +75,13 @@ impl SourceMap {
         Some((source, line + 1, column + 1))
     }
 
-    /// The same text, with each place of the bundle in it as the one that it comes from.
-    pub(super) fn translate(&self, text: &str) -> String {
+    /// The same text, with each place of the bundle in it as the one that it comes from. A place begins
+    /// with the bundle's name and a colon, `prefix`.
+    pub(super) fn translate(&self, prefix: &str, text: &str) -> String {
         let mut translated = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some(at) = rest.find(BUNDLE) {
-            let after = &rest[at + BUNDLE.len()..];
+        while let Some(at) = rest.find(prefix) {
+            let after = &rest[at + prefix.len()..];
             let place = place(after);
             let found = place.and_then(|(line, column, length)| {
                 let (source, line, column) = self.find(line, column)?;
@@ -94,7 +92,7 @@ impl SourceMap {
                 translated.push_str(&place);
                 rest = &after[length..];
             } else {
-                translated.push_str(BUNDLE);
+                translated.push_str(prefix);
                 rest = after;
             }
         }
@@ -196,7 +194,7 @@ mod tests {
             ("nothing", "nothing"),
         ];
         for (text, expected) in table {
-            assert_eq!(map.translate(text), expected);
+            assert_eq!(map.translate("bundle/index.js:", text), expected);
         }
     }
 

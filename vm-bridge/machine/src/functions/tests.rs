@@ -335,10 +335,11 @@ impl Router for Deployed {
                     return Ok(response);
                 }
                 let map = r#"{"version":3,"sources":["../source/index.ts"],"mappings":"AAEA"}"#;
-                Body::full(zip(&[
-                    ("bundle/index.js", &code),
-                    ("bundle/index.js.map", map),
-                ]))
+                let mut files = vec![("bundle/index.js", &code[..]), ("bundle/index.js.map", map)];
+                if code.starts_with("packed") {
+                    files.push(("bundle/packages.js", "export {}"));
+                }
+                Body::full(zip(&files))
             } else if path.ends_with("/env") {
                 Body::from(json!({"hash": "1", "env": *gateway.env.borrow()}).to_string())
             } else {

@@ -18,7 +18,7 @@ use super::{describe, host::Host};
 use crate::functions::{
     Isolates, Level, Limits, Seat,
     guest::Runtime,
-    message::{FromIsolate, Gone, Headers, Thrown, ToIsolate, whole},
+    message::{FromIsolate, Gone, Headers, Packages, Thrown, ToIsolate, whole},
 };
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -57,6 +57,10 @@ extern "C" {
     fn set_code(this: &Message, code: &JsValue);
     #[wasm_bindgen(method, getter)]
     fn code(this: &Message) -> Option<u16>;
+    #[wasm_bindgen(method, setter)]
+    fn set_packages(this: &Message, packages: &Message);
+    #[wasm_bindgen(method, setter)]
+    fn set_name(this: &Message, name: &str);
     #[wasm_bindgen(method, setter)]
     fn set_files(this: &Message, files: &Array);
     #[wasm_bindgen(method, setter)]
@@ -175,9 +179,22 @@ fn out(message: ToIsolate) -> Message {
         told.set_id(id);
     };
     match message {
-        ToIsolate::Boot { code, files, env } => {
+        ToIsolate::Boot {
+            code,
+            packages,
+            files,
+            env,
+        } => {
             told.set_kind("boot");
             told.set_code(&code.into());
+            if let Some(Packages { name, code }) = packages {
+                let packages = Message::new();
+                packages.set_name(&name);
+                if let Some(code) = code {
+                    packages.set_code(&(*code).into());
+                }
+                told.set_packages(&packages);
+            }
             let files = files.iter().map(|(path, contents)| {
                 Array::of2(&path.into(), &Uint8Array::from(&contents[..]).into())
             });

@@ -3,7 +3,7 @@
 //!
 //! A frame is four bytes of length (little-endian, of what follows), four of the length of its head, the
 //! head, which is JSON with the fields of `static/src/functions/messages.ts`, and bytes: those of a
-//! chunk, or of a function's code and files, whose lengths the head has.
+//! chunk, or of a function's code, packages and files, whose lengths the head has.
 
 use std::fmt;
 
@@ -29,12 +29,20 @@ pub(super) struct Welcome {
     pub(super) has: bool,
 }
 
+/// An isolate's thread.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Thread {
+    /// Where it can be called.
+    pub(super) port: u16,
+    /// The names of the packages that it has.
+    pub(super) packages: Vec<String>,
+}
+
 /// What comes on a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Said {
     Welcome(Welcome),
-    /// Where the isolate's thread can be called.
-    Thread(u16),
+    Thread(Thread),
     /// Threads are there that have the runtime.
     Prepared,
     Isolate(FromIsolate),
@@ -75,13 +83,27 @@ fn length(length: usize) -> u32 {
 /// Appends what an isolate is told.
 pub(super) fn tell(out: &mut BytesMut, message: &ToIsolate) {
     match message {
-        ToIsolate::Boot { code, files, env } => {
+        ToIsolate::Boot {
+            code,
+            packages,
+            files,
+            env,
+        } => {
             let lengths: Vec<_> = files
                 .iter()
                 .map(|(path, contents)| (path, contents.len()))
                 .collect();
-            let head = json!({"kind": "boot", "code": code.len(), "files": lengths, "env": env});
+            let carried = packages
+                .as_ref()
+                .and_then(|packages| packages.code.as_deref());
+            let packages = packages
+                .as_ref()
+                .map(|packages| json!({"name": packages.name, "code": carried.map(str::len)}));
+            let head = json!({
+                "kind": "boot", "code": code.len(), "packages": packages, "files": lengths, "env": env,
+            });
             let mut parts = vec![code.as_bytes()];
+            parts.extend(carried.map(str::as_bytes));
             parts.extend(files.iter().map(|(_, contents)| &contents[..]));
             put(out, &head, &parts);
         }
@@ -193,6 +215,7 @@ struct Told {
     protocol: Option<Value>,
     has: Option<bool>,
     port: Option<u16>,
+    packages: Vec<String>,
     count: Option<f64>,
     text: Option<String>,
     stack: Option<String>,
@@ -213,7 +236,12 @@ impl Told {
         }
         match (self.kind.as_str(), self.port) {
             ("prepared", _) => return Some(Said::Prepared),
-            ("thread", Some(port)) => return Some(Said::Thread(port)),
+            ("thread", Some(port)) => {
+                return Some(Said::Thread(Thread {
+                    port,
+                    packages: self.packages,
+                }));
+            }
             _ => {}
         }
         self.isolate(bytes).map(Said::Isolate)
@@ -306,6 +334,7 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
+    use crate::functions::message::Packages;
 
     fn told(message: &ToIsolate, expected: &Value, bytes: &[u8]) {
         let mut out = BytesMut::new();
@@ -319,8 +348,13 @@ mod tests {
 
     #[test]
     fn what_an_isolate_is_told() {
-        let boot = ToIsolate::Boot {
+        let packages = |code: Option<&str>| Packages {
+            name: "n".to_owned(),
+            code: code.map(Into::into),
+        };
+        let mut boot = ToIsolate::Boot {
             code: "é()".to_owned(),
+            packages: None,
             files: vec![
                 ("a.txt".to_owned(), Bytes::from("a")),
                 ("b.bin".to_owned(), Bytes::from(vec![0, 255])),
@@ -328,8 +362,20 @@ mod tests {
             env: vec![("A".to_owned(), "b".to_owned())],
         };
         let files = json!([["a.txt", 1], ["b.bin", 2]]);
-        let head = json!({"kind": "boot", "code": 4, "env": [["A", "b"]], "files": files});
+        let mut head = json!({
+            "kind": "boot", "code": 4, "packages": null, "env": [["A", "b"]], "files": files,
+        });
         told(&boot, &head, b"\xc3\xa9()a\x00\xff");
+        let mut with = |code, head: &Value, bytes: &[u8]| {
+            if let ToIsolate::Boot { packages: of, .. } = &mut boot {
+                *of = Some(packages(code));
+            }
+            told(&boot, head, bytes);
+        };
+        head["packages"] = json!({"name": "n", "code": 2});
+        with(Some("ä"), &head, b"\xc3\xa9()\xc3\xa4a\x00\xff");
+        head["packages"]["code"] = Value::Null;
+        with(None, &head, b"\xc3\xa9()a\x00\xff");
         let chunk = ToIsolate::Chunk {
             id: 2,
             bytes: Bytes::from("bytes"),
@@ -361,6 +407,8 @@ mod tests {
     fn what_comes_is_read_however_it_is_cut() {
         let mut all = frame(r#"{"kind":"hello","protocol":1,"has":true}"#, b"");
         all.extend(frame(r#"{"kind":"thread","port":40000}"#, b""));
+        let thread = r#"{"kind":"thread","port":40001,"packages":["n"]}"#;
+        all.extend(frame(thread, b""));
         all.extend(frame(r#"{"kind":"of a later version","id":1}"#, b"xyz"));
         all.extend(frame(r#"{"kind":"chunk","id":2}"#, b"bytes"));
         all.extend(frame(r#"{"kind":"credit"}"#, b""));
@@ -370,7 +418,14 @@ mod tests {
                 protocol: 1,
                 has: true,
             }),
-            Said::Thread(40_000),
+            Said::Thread(Thread {
+                port: 40_000,
+                packages: Vec::new(),
+            }),
+            Said::Thread(Thread {
+                port: 40_001,
+                packages: vec!["n".to_owned()],
+            }),
             Said::Isolate(FromIsolate::Chunk {
                 id: 2,
                 bytes: Bytes::from("bytes"),

@@ -38,7 +38,7 @@ use crate::{
     surroundings::{Milliseconds, World, within},
     vm::{Life, Vm},
 };
-use frame::{Frames, Said, put, tell};
+use frame::{Frames, Said, Thread, put, tell};
 pub(crate) use rehearsal::rehearse;
 
 /// The layer that has Node.
@@ -47,7 +47,7 @@ pub(crate) const LAYER: &str = "node";
 /// app can stand in for it.
 const PORT: u16 = 2;
 /// The version of what is said on the connection.
-const PROTOCOL: u32 = 2;
+const PROTOCOL: u32 = 3;
 /// For the host to have a thread, where Node has to be started for that.
 const GREETING: Milliseconds = 120_000;
 /// For what a thread has said to come, when its host has said that it is no more.
@@ -91,6 +91,7 @@ impl Isolates for InGuest {
                     Either::Right(((), _)) => return Err(GONE.to_owned()),
                 }
             };
+            let packages = lines.packages.clone();
             let (to_host, host) = mpsc::unbounded();
             let (to_thread, thread) = mpsc::unbounded();
             let (say, heard) = mpsc::unbounded();
@@ -106,7 +107,15 @@ impl Isolates for InGuest {
                 drop(used);
             }));
             Ok(Seat {
-                post: Box::new(move |message| {
+                post: Box::new(move |mut message| {
+                    if let ToIsolate::Boot {
+                        packages: Some(wanted),
+                        ..
+                    } = &mut message
+                    {
+                        // The longest by far of what a function has.
+                        wanted.code.take_if(|_| packages.contains(&wanted.name));
+                    }
                     // A thread that computes answers nobody; its host does.
                     let to = match message {
                         ToIsolate::Ping => &to_host,
@@ -148,6 +157,8 @@ struct Line {
 struct Lines {
     host: Line,
     thread: Line,
+    /// The names of the packages that the thread has.
+    packages: Vec<String>,
 }
 
 impl Line {
@@ -264,14 +275,18 @@ impl Lines {
     async fn begin(network: &dyn Network, script: &str, limits: &Limits) -> Result<Self, String> {
         let begin = json!({"kind": "begin"});
         let mut host = greet(network, script, limits, &begin).await?;
-        let port = host
+        let Thread { port, packages } = host
             .until(|said| match said {
-                Said::Thread(port) => Some(*port),
+                Said::Thread(thread) => Some(thread.clone()),
                 _ => None,
             })
             .await?;
         let thread = Line::dial(network, port).await?;
-        Ok(Self { host, thread })
+        Ok(Self {
+            host,
+            thread,
+            packages,
+        })
     }
 
     /// Carries messages both ways, until one end has enough; why, for a person.
@@ -284,6 +299,7 @@ impl Lines {
         let Self {
             mut host,
             mut thread,
+            ..
         } = self;
         // Each at its own pace: one that computes does not read.
         let speaks = future::select(

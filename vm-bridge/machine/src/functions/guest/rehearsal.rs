@@ -19,6 +19,7 @@ pub(crate) async fn rehearse(network: &dyn Network, script: &str) -> Result<(), 
     let mut out = BytesMut::new();
     let boot = ToIsolate::Boot {
         code: FUNCTION.to_owned(),
+        packages: None,
         files: Vec::new(),
         env: vec![("A".to_owned(), "b".to_owned())],
     };

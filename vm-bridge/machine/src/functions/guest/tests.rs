@@ -40,6 +40,10 @@ struct Threads {
     hellos: RefCell<Vec<Value>>,
     /// Of another version.
     is_old: Cell<bool>,
+    /// The packages that threads have.
+    packages: RefCell<Vec<String>>,
+    /// What was said of packages to the functions that were started.
+    booted: RefCell<Vec<Value>>,
 }
 
 struct Alive(Rc<Threads>);
@@ -113,7 +117,9 @@ impl Threads {
         }
         let port = 40_000 + u16::try_from(self.calls.get()).unwrap();
         let mut listener = network.listen(port);
-        say(stream, &[(json!({"kind": "thread", "port": port}), b"")]).await?;
+        let packages = self.packages.borrow().clone();
+        let there = json!({"kind": "thread", "port": port, "packages": packages});
+        say(stream, &[(there, b"")]).await?;
         let alive = async {
             while let Some(Come { head, .. }) = next(stream, &mut come).await {
                 assert_eq!(head["kind"], "ping");
@@ -122,7 +128,7 @@ impl Threads {
         };
         let thread = async {
             let stream = listener.accept().await?;
-            Self::thread(&stream).await
+            self.thread(&stream).await
         };
         let gone = match future::select(pin!(alive), pin!(thread)).await {
             Either::Left(((), _)) => return None,
@@ -136,7 +142,7 @@ impl Threads {
     }
 
     /// What its host says when it is no more.
-    async fn thread(stream: &ByteStream) -> Option<Value> {
+    async fn thread(&self, stream: &ByteStream) -> Option<Value> {
         let (mut come, mut code) = (BytesMut::new(), String::new());
         let mut env = BTreeMap::<String, String>::new();
         loop {
@@ -145,6 +151,7 @@ impl Threads {
             match head["kind"].as_str().unwrap() {
                 "boot" => {
                     let length = usize::try_from(head["code"].as_u64().unwrap()).unwrap();
+                    self.booted.borrow_mut().push(head["packages"].clone());
                     code = String::from_utf8(bytes[..length].to_vec()).unwrap();
                     env = serde_json::from_value::<Vec<(String, String)>>(head["env"].clone())
                         .unwrap()
@@ -302,6 +309,26 @@ fn a_function_runs_in_the_guest_and_finds_the_gateway_there() {
     // Nobody needs them any more.
     scene.stage.pass(700_000);
     assert_eq!(scene.threads.alive.get(), 0);
+}
+
+#[test]
+fn packages_are_sent_to_threads_that_do_not_have_them() {
+    let mut scene = Scene::new();
+    let name = "1OsAyJBE/z+5+tq9HMEFoPVInHs=";
+    assert_eq!(scene.told("one", "vm").1, 200);
+    scene.threads.packages.replace(vec!["others".to_owned()]);
+    assert_eq!(scene.told("packed_1", "vm").1, 200);
+    scene
+        .threads
+        .packages
+        .replace(vec!["others".to_owned(), name.to_owned()]);
+    assert_eq!(scene.told("packed_2", "vm").1, 200);
+    let expected = [
+        Value::Null,
+        json!({"name": name, "code": 9}),
+        json!({"name": name, "code": null}),
+    ];
+    assert_eq!(*scene.threads.booted.borrow(), expected);
 }
 
 #[test]

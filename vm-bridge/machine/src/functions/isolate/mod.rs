@@ -136,6 +136,7 @@ impl Isolate {
         });
         inner.post(ToIsolate::Boot {
             code: bundle.code.clone(),
+            packages: bundle.packages.clone(),
             files: bundle.files.clone(),
             env,
         });
