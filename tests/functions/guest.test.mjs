@@ -80,7 +80,7 @@ async function call({ port }) {
   return { socket, heard, tell, until, gone };
 }
 
-const nameOf = (packages) => createHash('sha1').update(packages).digest('base64');
+const nameOf = (packages) => createHash('sha256').update(packages).digest('base64');
 const ready = ({ kind }) => kind === 'ready';
 let ids = 0;
 

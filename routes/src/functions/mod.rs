@@ -14,8 +14,9 @@
 //! | `GET`, `POST`, `DELETE /gateway/secrets` | names and digests; values are never shown |
 //!
 //! A deployment is `multipart/form-data` with the fields `function`, its settings as JSON
-//! ([`settings::Draft`]), and `bundle`, a ZIP with `bundle/index.js` and `bundle/meta.json`. What the
-//! settings leave out is as it was.
+//! ([`settings::Draft`]), and `bundle`, a ZIP with `bundle/index.js`, which imports nothing but
+//! `bundle/packages.js` if that is there too, and `bundle/meta.json`. What the settings leave out is as
+//! it was.
 //!
 //! A call, `/functions/v1/{name}/…`, goes to whoever runs functions ([`invoke`]), over the same line as
 //! requests to applications. What that one has to know, it asks for at the paths above, with the header

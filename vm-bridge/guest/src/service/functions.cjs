@@ -131,7 +131,7 @@ function hand (spare) {
 
 // A function's code may be anybody's: what packages are called is what they are.
 function keep (code) {
-  const name = crypto.createHash('sha1').update(code).digest('base64')
+  const name = crypto.createHash('sha256').update(code).digest('base64')
   packages = [{ name, code }, ...packages.filter((other) => other.name !== name)].slice(0, mostPackages)
   for (const spare of spares) if (spare.loaded) hand(spare)
 }

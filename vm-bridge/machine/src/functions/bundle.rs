@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
-use sha1::{Digest as _, Sha1};
+use sha2::{Digest as _, Sha256};
 
 use super::{message::Packages, sourcemap::SourceMap};
 
@@ -88,7 +88,7 @@ impl Bundle {
         let [code, packages] = modules;
         bundle.code = code.ok_or_else(|| format!("The bundle has no {}", MODULES[0]))?;
         bundle.packages = packages.map(|code| Packages {
-            name: BASE64_STANDARD.encode(Sha1::digest(code.as_bytes())),
+            name: BASE64_STANDARD.encode(Sha256::digest(code.as_bytes())),
             code: Some(code.into()),
         });
         Ok(bundle)
@@ -278,7 +278,7 @@ pub(super) mod tests {
         ]);
         let bundle = Bundle::read(&packages).unwrap();
         let Packages { name, code } = bundle.packages.clone().unwrap();
-        assert_eq!(name, "1OsAyJBE/z+5+tq9HMEFoPVInHs=");
+        assert_eq!(name, "9MXPm7eOhfFdwnGAJgY3zySyokvDngeIeDo6zMTd5hQ=");
         assert_eq!(code.as_deref(), Some("export {}"));
         let places = "at bundle/packages.js:1:1, at bundle/index.js:1:1";
         let expected = "at index.ts:3:1, at bundle/index.js:1:1";

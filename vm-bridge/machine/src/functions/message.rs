@@ -23,7 +23,7 @@ pub type Headers = Vec<(String, String)>;
 /// A function's packages, where they are a module of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packages {
-    /// Other packages have another one: the SHA-1 of their code, in base 64.
+    /// Other packages have another one: the SHA-256 of their code, in base 64.
     pub name: String,
     /// None for an isolate that has it.
     pub code: Option<Rc<str>>,

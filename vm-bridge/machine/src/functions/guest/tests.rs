@@ -314,7 +314,7 @@ fn a_function_runs_in_the_guest_and_finds_the_gateway_there() {
 #[test]
 fn packages_are_sent_to_threads_that_do_not_have_them() {
     let mut scene = Scene::new();
-    let name = "1OsAyJBE/z+5+tq9HMEFoPVInHs=";
+    let name = "9MXPm7eOhfFdwnGAJgY3zySyokvDngeIeDo6zMTd5hQ=";
     assert_eq!(scene.told("one", "vm").1, 200);
     scene.threads.packages.replace(vec!["others".to_owned()]);
     assert_eq!(scene.told("packed_1", "vm").1, 200);
