@@ -825,6 +825,37 @@ fn another_version_or_environment_is_another_isolate_and_the_old_one_ends() {
 }
 
 #[test]
+fn the_version_before_ends_when_the_new_one_has_begun_or_will_not() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.get("echo").status, 200);
+    let unloaded = |host: &Host| {
+        let told = host.told.borrow();
+        let unloads = told
+            .iter()
+            .filter(|message| matches!(message, ToIsolate::Unload { .. }));
+        unloads.count()
+    };
+    let begin = |scene: &Scene, version: &str| {
+        let mut function = function("never boots");
+        function["env"] = version.into();
+        scene.begin(&function, to("GET", "", Body::empty()))
+    };
+    let (second, third) = (begin(&scene, "2"), begin(&scene, "3"));
+    let (world, host) = (scene.stage.world(), Rc::clone(&scene.host));
+    let (second, third, early) = scene.stage.run(async move {
+        let early = async {
+            world.sleep(2_000).await;
+            unloaded(&host)
+        };
+        futures::join!(second, third, early)
+    });
+    assert_eq!((second.status, third.status, early), (503, 503, 0));
+    scene.stage.pass(1_000);
+    let ended = (unloaded(&scene.host), scene.host.alive.get());
+    assert_eq!(ended, (1, 0));
+}
+
+#[test]
 fn one_that_nobody_asks_ends_after_a_while_but_not_while_it_has_something_to_do() {
     let mut scene = Scene::new();
     assert_eq!(scene.get("echo").status, 200);
