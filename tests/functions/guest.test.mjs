@@ -199,17 +199,20 @@ test('packages of the functions that ran last are compiled in advance; others co
     await until(({ kind }) => kind === 'prepared');
     socket.destroy();
   };
+  const names = (...words) => words.map((word) => nameOf(packages(word)));
   assert.deepEqual(await ran('one'), [[], answer('one')]);
   await prepared();
-  assert.deepEqual(await ran('one'), [[nameOf(packages('one'))], answer('one')]);
-  // Threads that wait already are told as well, those that ran last first; what no module is is kept for nobody.
-  assert.deepEqual(await ran('two'), [[nameOf(packages('one'))], answer('two')]);
+  assert.deepEqual(await ran('one'), [names('one'), answer('one')]);
+  assert.deepEqual(await ran('two'), [names('one'), answer('two')]);
+  await prepared();
+  // What is no module is kept for nobody.
   const broken = await isolate(at, code, { memory: 256, packages: 'export {' });
   assert.match((await broken.until(({ kind }) => kind === 'failed')).text, /SyntaxError/);
   broken.host.socket.destroy();
-  assert.deepEqual(await ran('two'), [['two', 'one'].map((word) => nameOf(packages(word))), answer('two')]);
-  assert.deepEqual(await ran('three'), [['two', 'one'].map((word) => nameOf(packages(word))), answer('three')]);
-  assert.deepEqual(await ran('one'), [['three', 'two'].map((word) => nameOf(packages(word))), answer('one')]);
+  assert.deepEqual(await ran('two'), [names('two', 'one'), answer('two')]);
+  assert.deepEqual(await ran('three'), [names('two', 'one'), answer('three')]);
+  await prepared();
+  assert.deepEqual(await ran('one'), [names('three', 'two'), answer('one')]);
   // Another module than its packages is had by no function.
   const other = await isolate(at, `import 'node:fs'; Deno.serve(() => new Response())`, { packages: packages('four') });
   assert.match((await other.until(({ kind }) => kind === 'failed')).text, /Module not found "node:fs"/);

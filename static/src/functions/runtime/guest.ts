@@ -32,9 +32,9 @@ class Compiled {
   /** From its host: what is to be had, and what of it is new. */
   take({ names, added }: FromHost): void {
     for (const name of this.#modules.keys()) if (!names.includes(name)) this.#modules.delete(name);
-    for (const { name, code } of added) {
+    for (const one of added) {
       try {
-        this.#modules.set(name, compilePackages(code));
+        this.#modules.set(one.name, one.compiled ? taken(one.code, one.compiled) : whole(one));
       } catch {
         // Another thread has compiled the same, unless it was made to say so; whoever needs these is told in vain.
       }
@@ -53,7 +53,32 @@ class Compiled {
     return this.#modules.get(name)!;
   }
 }
-interface FromHost { kind: 'packages'; names: string[]; added: { name: string; code: string }[] }
+interface FromHost { kind: 'packages'; names: string[]; added: { name: string; code: string; compiled?: Uint8Array }[] }
+
+/**
+ * Compiles every function of them, which V8 does else when one is first called, and tells the host what came of it. The flag is the
+ * whole process's: whatever another thread compiles meanwhile is compiled so, too.
+ */
+function whole({ name, code }: { name: string; code: string }): Module {
+  setFlagsFromString('--no-lazy');
+  let module: Module;
+  try {
+    module = compilePackages(code);
+  } finally {
+    setFlagsFromString('--lazy');
+  }
+  host.postMessage([{ kind: 'compiled', name, compiled: Uint8Array.from(module.createCachedData()) }]);
+  return module;
+}
+
+function taken(code: string, compiled: Uint8Array): Module {
+  try {
+    return compilePackages(code, compiled);
+  } catch (error) {
+    host.postMessage([{ kind: 'complaint', text: String(error) }]);
+    return compilePackages(code);
+  }
+}
 
 /** Has messages come on a connection, and go. */
 function carry(socket: Socket, hear: (message: ToIsolate) => void): Together<FromIsolate> {

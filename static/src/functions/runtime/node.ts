@@ -33,6 +33,8 @@ const hidden = ['process', 'global', 'require', 'module', 'exports', '__filename
 
 /** A module that nothing has been done with but compiling it. */
 export interface Module {
+  /** What was compiled of it: before it is evaluated only. */
+  createCachedData(): Uint8Array;
   link(linker: (specifier: string) => Module): Promise<void>;
   evaluate(): Promise<void>;
   namespace: object;
@@ -42,15 +44,17 @@ const { SourceTextModule } = vm as unknown as { SourceTextModule: new (code: str
 const refuse = (specifier: string): never => {
   throw new TypeError(`Module not found "${specifier}": a function is one module, and imports nothing once it is deployed`);
 };
-const compile = (code: string, name: string) => new SourceTextModule(code, {
+const compile = (code: string, name: string, cachedData?: Uint8Array) => new SourceTextModule(code, {
   identifier: `bundle/${name}`,
+  ...(cachedData && { cachedData }),
   initializeImportMeta: (meta: { url?: string; main?: boolean }) => {
     meta.url = `file://${folder}/index.ts`;
     meta.main = true;
   },
   importModuleDynamically: refuse,
 });
-export const compilePackages = (code: string): Module => compile(code, 'packages.js');
+/** With what was compiled of them before; throws where the engine does not take that. */
+export const compilePackages = (code: string, compiled?: Uint8Array): Module => compile(code, 'packages.js', compiled);
 
 /** Runs a function, with its packages if they are a module of their own. */
 async function run(code: string, packages: Module | undefined): Promise<object> {

@@ -28,29 +28,35 @@ const nicest = 19
 const calm = 3_000
 const idle = 0.6
 
-// Packages that threads in advance have compiled: to compile them takes an emulated processor half a second, and a function that is
-// worked on is started again and again with the same ones.
+// Packages that threads in advance have compiled: to compile them takes an emulated processor a second and more, and a function that
+// is worked on is started again and again with the same ones.
 const mostPackages = 2
 
 // The runtime that was brought last, by its name.
 let runtime
 let spares = []
-// Those of the functions that were started last, the last one first: each with its name, and its code.
+// Those of the functions that were started last, the last one first: each with its name, its code, what was compiled of it, and the
+// thread that compiles it.
 let packages = []
 
 // A thread waits for its runtime, and for a number that nobody else drew: those of a snapshot would all draw the same ones. V8
-// takes the seed when Math.random is called for the first time.
+// takes the seed when Math.random is called for the first time, from a flag of the whole process: one thread at a time.
+const turn = new Int32Array(new SharedArrayBuffer(4))
 const bootstrap = `
 const { readlinkSync } = require('node:fs')
-const { parentPort, workerData: gateway } = require('node:worker_threads')
+const { parentPort, workerData: { gateway, turn } } = require('node:worker_threads')
 const { setFlagsFromString } = require('node:v8')
 const { compileFunction } = require('node:vm')
 const loaded = (port) => parentPort.postMessage([{ kind: 'loaded', port, thread: Number(readlinkSync('/proc/thread-self').split('/').at(-1)) }])
 parentPort.once('message', ({ script, seed, hurried }) => {
+  // One that was ended in its turn gives it to nobody.
+  while (Atomics.compareExchange(turn, 0, 0, 1) !== 0) if (Atomics.wait(turn, 0, 1, 1000) === 'timed-out') break
   setFlagsFromString('--random-seed=' + seed)
+  Math.random()
+  Atomics.store(turn, 0, 0)
+  Atomics.notify(turn, 0, 1)
   // What it has compiled it keeps for when it is needed.
   setFlagsFromString('--no-flush-bytecode')
-  Math.random()
   compileFunction(script, ['require', 'gateway', 'loaded', 'hurried'], { filename: 'runtime' })(require, gateway, loaded, hurried)
 })
 `
@@ -67,7 +73,7 @@ function thread (memory, nice = 0) {
     name: 'function',
     env: {},
     argv: [],
-    workerData: gateway,
+    workerData: { gateway, turn },
     // Modules of source text are how a function's imports are in the runtime's hands.
     execArgv: ['--experimental-vm-modules', '--no-warnings'],
     resourceLimits: { maxOldGenerationSizeMb: memory, maxYoungGenerationSizeMb: young, stackSizeMb: 4 },
@@ -81,7 +87,7 @@ function thread (memory, nice = 0) {
   // It writes nothing there that anybody wants; unread, it would wait.
   worker.stdout.resume()
   worker.stderr.resume()
-  return { worker, started, runtime: undefined, loaded: undefined, packages: [] }
+  return { worker, started, runtime: undefined, loaded: undefined, packages: [], compiles: 0 }
 }
 
 function renice (number, nice) {
@@ -108,10 +114,12 @@ function prepare () {
   const made = thread(usual, nicest)
   const forget = () => {
     spares = spares.filter((spare) => spare !== made)
+    left(made)
     inCalm()
   }
   made.worker.once('error', forget).once('exit', forget)
-  made.worker.once('message', ([message]) => {
+  made.worker.on('message', ([message]) => {
+    if (message.kind !== 'loaded') return aside(made, message)
     made.loaded = message
     hand(made)
     told()
@@ -121,23 +129,56 @@ function prepare () {
   if (runtime) bring(made, runtime, false)
 }
 
-// A thread that has its runtime compiles the packages before it is anybody's.
+// A thread that has its runtime has the packages compiled before it is anybody's. One of them compiles, the others take what came of it.
 function hand (spare) {
-  const names = packages.map(({ name }) => name)
-  const added = packages.filter(({ name }) => !spare.packages.includes(name))
-  spare.packages = names
-  if (added.length > 0) spare.worker.postMessage([{ kind: 'packages', names, added }])
+  const added = packages.filter(({ name, compiled, by }) => !spare.packages.includes(name) && (compiled || !by))
+  if (added.length === 0) return
+  for (const one of added) {
+    if (one.compiled) continue
+    one.by = spare
+    spare.compiles++
+  }
+  spare.packages = packages.filter((one) => added.includes(one) || spare.packages.includes(one.name)).map(({ name }) => name)
+  spare.worker.postMessage([{ kind: 'packages', names: spare.packages, added: added.map(({ name, code, compiled }) => ({ name, code, compiled })) }])
+}
+
+function handAll () {
+  for (const spare of spares) if (spare.loaded) hand(spare)
+}
+
+// What a thread says that is not its function's.
+function aside (made, message) {
+  switch (message.kind) {
+    case 'packages':
+      keep(message.code)
+      return
+    case 'compiled':
+      made.compiles--
+      for (const one of packages) if (one.name === message.name && one.by === made) one.compiled = message.compiled
+      handAll()
+      told()
+      return
+    case 'complaint':
+      console.error(message.text)
+  }
+}
+
+// Whatever a thread was to compile, another one may.
+function left (made) {
+  for (const one of packages) if (one.by === made && !one.compiled) one.by = undefined
+  handAll()
 }
 
 // A function's code may be anybody's: what packages are called is what they are.
 function keep (code) {
   const name = crypto.createHash('sha256').update(code).digest('base64')
-  packages = [{ name, code }, ...packages.filter((other) => other.name !== name)].slice(0, mostPackages)
-  for (const spare of spares) if (spare.loaded) hand(spare)
+  const known = packages.find((one) => one.name === name) ?? { name, code, compiled: undefined, by: undefined }
+  packages = [known, ...packages.filter((one) => one !== known)].slice(0, mostPackages)
+  handAll()
 }
 
 function told () {
-  if (spares.length < inAdvance || !spares.every((spare) => spare.loaded)) return
+  if (spares.length < inAdvance || !spares.every((spare) => spare.loaded) || !packages.every((one) => one.compiled)) return
   for (const tell of waiting) tell()
   waiting = []
 }
@@ -161,7 +202,9 @@ function inCalm () {
 }
 
 function taken (memory) {
-  const at = memory === usual ? spares.findIndex((spare) => spare.runtime === undefined || spare.runtime === runtime.name) : -1
+  const fits = (spare) => spare.runtime === undefined || spare.runtime === runtime.name
+  const free = spares.findIndex((spare) => fits(spare) && spare.compiles === 0)
+  const at = memory !== usual ? -1 : free < 0 ? spares.findIndex(fits) : free
   const [made] = at < 0 ? [thread(memory)] : spares.splice(at, 1)
   for (const number of made.started) renice(number, 0)
   // Each by its name: what is told of new listeners is Node's own.
@@ -199,8 +242,7 @@ class Isolate {
   constructor (socket) {
     this.socket = socket
     this.worker = undefined
-    // The packages that its thread has, by their names.
-    this.compiled = []
+    this.made = undefined
     this.memory = usual
     this.mostComputed = Infinity
     this.isReady = false
@@ -248,9 +290,10 @@ class Isolate {
 
   begin () {
     if (this.worker) return
-    const { worker, loaded, packages: compiled } = taken(this.memory)
+    const made = taken(this.memory)
+    const { worker, loaded } = made
     this.worker = worker
-    this.compiled = compiled
+    this.made = made
     if (loaded) this.said(loaded)
     worker.on('message', (messages) => messages.forEach((message) => this.said(message)))
     worker.on('error', (error) => {
@@ -277,10 +320,12 @@ class Isolate {
       case 'loaded':
         this.number = message.thread
         this.begun = this.answered = computed(this.number)
-        this.tell({ kind: 'thread', port: message.port, packages: this.compiled })
+        this.tell({ kind: 'thread', port: message.port, packages: this.made.packages })
         return
       case 'packages':
-        keep(message.code)
+      case 'compiled':
+      case 'complaint':
+        aside(this.made, message)
         return
       case 'ready':
         this.isReady = true
@@ -316,6 +361,7 @@ class Isolate {
       // Whatever it still comes to is nobody's. It is not made nice for that: Node's main thread waits for its end.
       this.worker.on('error', () => {})
       this.worker.terminate()
+      left(this.made)
     }
     this.socket.end()
   }
