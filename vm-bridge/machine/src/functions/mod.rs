@@ -121,7 +121,7 @@ struct Function {
     /// It is not the one that is deployed any more.
     is_over: Cell<bool>,
     /// The one that was deployed before, until this one is there.
-    before: RefCell<Option<Rc<Function>>>,
+    before: RefCell<Option<Rc<Self>>>,
 }
 
 type Booting = Shared<LocalBoxFuture<'static, Result<Isolate, Failure>>>;
