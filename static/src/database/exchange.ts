@@ -1,5 +1,6 @@
 // Messages to a PGlite, and what Postgres answers to them.
 import type { PGlite } from '@electric-sql/pglite';
+import { joined } from '../bytes.ts';
 import { failOnDeepStatements } from './stack.ts';
 
 /**
@@ -29,17 +30,6 @@ export function exchange(pglite: PGlite): (messages: Uint8Array) => Uint8Array {
     const streamed = pglite.execProtocolRawStream(messages, { syncToFs: false, onRawData: (piece) => void pieces.push(piece.slice()) });
     streamed.catch(() => undefined);
     if (failure) throw (failure as { error: unknown }).error;
-    return whole(pieces);
+    return pieces.length === 1 ? pieces[0]! : joined(pieces);
   };
-}
-
-function whole(pieces: Uint8Array[]): Uint8Array {
-  if (pieces.length === 1) return pieces[0]!;
-  const all = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }

@@ -2,6 +2,7 @@
 // private file system; the engines, fetched when one is to run.
 import type { Host } from 'glue:machine';
 import v86 from '../../node_modules/v86/build/v86.wasm';
+import { joined } from '../bytes.ts';
 import type { FromFrame, FromIsolate, ToIsolate } from '../functions/messages.ts';
 import { held } from '../files/held.ts';
 import { Together } from '../functions/together.ts';
@@ -139,11 +140,5 @@ async function read(response: Response, progress: (loaded: number) => void): Pro
     loaded += value.length;
     progress(loaded);
   }
-  const bytes = new Uint8Array(loaded);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return joined(parts);
 }

@@ -17,6 +17,7 @@ export const effects = 'effects';
 
 /** What is left of the function's second entry. */
 export const second = 'again';
+
 /** Less is compiled sooner than it is found. */
 const worthwhile = 32 * 1024;
 

@@ -1,4 +1,5 @@
 // What comes over the network: kept, and checked whenever it is taken up again.
+import { joined } from '../../bytes.ts';
 import type { Fetched, World } from './world.ts';
 import { Fault } from './problems.ts';
 
@@ -87,11 +88,5 @@ export async function upTo(most: number, stream: ReadableStream<Uint8Array> | nu
     }
     parts.push(next.value);
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return joined(parts);
 }
